@@ -1,0 +1,141 @@
+"""A file appears whole under its name or not at all: write beside it, flush to the disk, then rename."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import stat
+from pathlib import Path
+
+from isp.errors import StorageError, WriteError
+
+NAME_BYTES = 255  # the longest name that common file systems take
+_NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EACCES}
+_REASONS = {
+    errno.ENOENT: "its folder does not exist; make the folder first",
+    errno.ENOTDIR: "a part of its path is not a folder",
+    errno.EACCES: "its folder may not be written; change the permissions or choose another folder",
+    errno.EPERM: "its folder may not be written; change the permissions or choose another folder",
+    errno.EROFS: "the disk is read-only; choose another folder",
+    errno.ENOSPC: "the disk is full; free some space",
+    errno.EDQUOT: "your quota on this disk is used up; free some space",
+    errno.EFBIG: "the file is larger than the disk or the process limit allows",
+    errno.ENAMETOOLONG: "its name is too long; choose a shorter one",
+}
+
+
+def printable(path: str | os.PathLike[str]) -> str:
+    r"""Return `path` for a message: bytes that are not UTF-8 show as ``\xff``, so printing it never fails."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def check_target(path: str | os.PathLike[str], *, overwrite: bool) -> None:
+    """Refuse what `atomic_write` would refuse at the end; call it before the work starts.
+
+    Raises
+    ------
+    WriteError
+        If `path` is a folder, a device or a pipe, or exists and `overwrite` is False.
+    """
+    name = printable(path)
+    try:
+        mode = os.stat(path).st_mode
+    except ValueError:
+        raise WriteError(f"{name!r} is not a file name") from None
+    except OSError:  # absent, or a reason that writing will name
+        mode = None
+    if mode is not None and stat.S_ISDIR(mode):
+        raise WriteError(f"{name} is a folder; give a file name inside it")
+    if mode is not None and not stat.S_ISREG(mode):
+        raise WriteError(f"{name} is a device or a pipe, not a file; give a file name")
+    if not overwrite and os.path.lexists(path):
+        raise _exists(name)
+
+
+def atomic_write(path: str | os.PathLike[str], data: bytes | memoryview, *, overwrite: bool = False) -> Path:
+    """Write `data` to `path` so that nobody, at any moment, sees a part of it.
+
+    The bytes go to ``.<name>.<pid>-<random>.part`` in the same folder, are flushed to the disk and renamed. Two
+    writers without `overwrite` cannot both win: the name is taken with a hard link, which fails if it exists; where
+    the file system has no hard links, the check and the rename are two steps. Permissions follow the umask. An
+    existing symbolic link is kept and the file behind it replaced.
+
+    Parameters
+    ----------
+    path : str or path
+        Target; its folder must exist.
+    data : bytes
+        The whole content.
+    overwrite : bool
+        Replace an existing file.
+
+    Returns
+    -------
+    Path
+        `path`.
+
+    Raises
+    ------
+    WriteError
+        If the target exists (without `overwrite`), or is a folder, a device or a pipe.
+    StorageError
+        If the folder is missing or cannot be written, or the disk is full or read-only. Whatever is raised,
+        KeyboardInterrupt included, the folder is left as it was.
+    """
+    check_target(path, overwrite=overwrite)
+    target = os.path.realpath(path) if overwrite else os.fspath(path)
+    temporary = _temporary(target)
+    try:
+        _write_through(temporary, data)
+        _take_name(temporary, target, overwrite)
+    except FileExistsError:
+        raise _exists(printable(path)) from None
+    except OSError as error:
+        raise _storage(printable(path), error) from error
+    finally:  # after a rename there is nothing to remove
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+    return Path(path)
+
+
+def _temporary(target: str) -> str:
+    folder, name = os.path.split(target)
+    tail = f".{os.getpid()}-{secrets.token_hex(6)}.part"
+    while len(os.fsencode(name)) > NAME_BYTES - len(tail) - 1:
+        name = name[:-1]
+    return os.path.join(folder, f".{name}{tail}")
+
+
+def _write_through(name: str, data: bytes | memoryview) -> None:
+    """Write a new file and wait until the disk has it; else a crash soon after the rename could leave it empty."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+    with open(os.open(name, flags, 0o666), "wb", buffering=0) as file:  # 0o666 less the umask, like any program
+        rest = memoryview(data)
+        while rest:
+            rest = rest[file.write(rest) :]
+        os.fsync(file.fileno())
+
+
+def _take_name(temporary: str, target: str, overwrite: bool) -> None:
+    if overwrite:
+        os.replace(temporary, target)
+        return
+    try:
+        os.link(temporary, target)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        if os.path.lexists(target):
+            raise FileExistsError from error
+        os.replace(temporary, target)
+
+
+def _exists(name: str) -> WriteError:
+    return WriteError(f"{name} exists already; give --overwrite")
+
+
+def _storage(name: str, error: OSError) -> StorageError:
+    reason = _REASONS.get(error.errno or 0) or error.strerror or str(error)
+    return StorageError(f"cannot write {name}: {reason}")

@@ -1,0 +1,54 @@
+"""Measures the optically black border of a sensor: its level by site of the colour pattern, and its noise."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isp.dng import DngTags
+from isp.frame import Border, Rectangle
+from isp.sensor import Areas, intersection
+
+_MIN_PIXELS = 64  # per site, to make a mean
+_OUTLIER = 4.0  # robust standard deviations
+
+
+def masked_border(tags: DngTags | None, areas: Areas) -> NDArray[np.bool_]:
+    """Return where the full frame is optically black: as a DNG says, else everywhere outside the active area."""
+    masked = np.zeros(areas.size, np.bool_)
+    whole = Rectangle(0, 0, *areas.size)
+    if tags and tags.masked:
+        for area in tags.masked:
+            if intersection(area, whole) == area:
+                masked[area.slices] = True
+    else:
+        masked[:] = True
+    masked[areas.active.slices] = False
+    return masked
+
+
+def measure_border(
+    stored: NDArray[np.uint16], masked: NDArray[np.bool_], cfa: tuple[tuple[int, ...], ...], active: Rectangle
+) -> Border | None:
+    """Measure the masked border by site of the pattern, without its outliers; None if it is too small."""
+    rows, columns = len(cfa), len(cfa[0])
+    sites: list[list[NDArray[np.float64]]] = []
+    for row in range(rows):
+        sites.append([])
+        for column in range(columns):
+            part = np.s_[(active.top + row) % rows :: rows, (active.left + column) % columns :: columns]
+            sites[-1].append(_without_outliers(stored[part][masked[part]].astype(np.float64)))
+    values = [site for row_sites in sites for site in row_sites]
+    if min(map(len, values)) < _MIN_PIXELS:
+        return None
+    count = sum(map(len, values))
+    squares = sum(float(((site - site.mean()) ** 2).sum()) for site in values)
+    mean = tuple(tuple(float(site.mean()) for site in row_sites) for row_sites in sites)
+    return Border(mean, (squares / (count - len(values))) ** 0.5, count)
+
+
+def _without_outliers(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    if not len(values):
+        return values
+    distance = np.abs(values - np.median(values))
+    return values[distance <= _OUTLIER * max(1.4826 * float(np.median(distance)), 1.0)]

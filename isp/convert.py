@@ -1,0 +1,134 @@
+"""From a raw file to pixels or to a picture file, in one call."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isp.atomic import check_target
+from isp.frame import Frame
+from isp.geometry import upright
+from isp.headerless import Layout, read_headerless
+from isp.image import quantise, write_image
+from isp.pipeline import Pipeline, default_pipeline
+from isp.raw import read_raw
+
+
+def develop(
+    source: str | os.PathLike[str] | BinaryIO | Frame, *, crop: str = "camera", **knobs: Any
+) -> NDArray[np.uint8]:
+    """Turn a raw file into a picture.
+
+    Parameters
+    ----------
+    source : path, binary file object or Frame
+        What to develop.
+    crop : {"camera", "active", "full"}, default "camera"
+        The part to show, if `source` is not a Frame; see `read_raw`.
+    **knobs
+        As of `default_pipeline`: white_balance, demosaic, denoise, vignetting, exposure, auto_bright, tone, gamma.
+
+    Returns
+    -------
+    ndarray of uint8, (H, W, 3)
+        Upright, square pixels, sRGB unless `gamma` says otherwise.
+
+    Raises
+    ------
+    RawError
+        If the file cannot be read.
+    ParameterError
+        If a knob is out of range or not understood.
+
+    Examples
+    --------
+    >>> import isp
+    >>> isp.develop("sample_raws/g2_0304.CRW", white_balance="gray_world", demosaic="half").shape
+    (852, 1136, 3)
+    """
+    pipeline = default_pipeline(**knobs)
+    frame = pipeline(source if isinstance(source, Frame) else read_raw(source, crop=crop))
+    picture: NDArray[np.uint8] = quantise(upright(frame.data, frame.meta), 8)
+    return picture
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """How a picture is written; see `write_image`."""
+
+    file_format: str | None = None
+    bit_depth: int | None = None
+    quality: int = 92
+    subsampling: str = "4:2:0"
+    overwrite: bool = False
+    metadata: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that turns a raw file into a picture file, but for the names of both.
+
+    Attributes
+    ----------
+    pipeline : Pipeline
+        The stages.
+    crop : {"camera", "active", "full"}
+        The part of the sensor to show.
+    headerless : Layout or None
+        What headerless files do not say about themselves.
+    output : Output
+        Depth, quality, metadata, overwriting.
+    """
+
+    pipeline: Pipeline = field(default_factory=default_pipeline)
+    crop: str = "camera"
+    headerless: Layout | None = None
+    output: Output = Output()
+
+
+def convert_file(
+    source: str | os.PathLike[str], target: str | os.PathLike[str], settings: Settings | None = None
+) -> Path:
+    """Convert a raw file to a picture file, whole or not at all.
+
+    Parameters
+    ----------
+    source, target : path
+        Raw file and picture; the target's suffix is its format unless the settings say one.
+    settings : Settings, optional
+        The default pipeline, camera crop and output if None.
+
+    Returns
+    -------
+    Path
+        The target.
+
+    Raises
+    ------
+    RawError, StageError, WriteError, StorageError
+        One line each, naming the file.
+    """
+    settings = settings or Settings()
+    output = settings.output
+    check_target(target, overwrite=output.overwrite)
+    frame = settings.pipeline(open_frame(source, crop=settings.crop, headerless=settings.headerless))
+    return write_image(
+        frame,
+        target,
+        file_format=output.file_format,
+        bit_depth=output.bit_depth,
+        quality=output.quality,
+        subsampling=output.subsampling,
+        overwrite=output.overwrite,
+        metadata=output.metadata,
+    )
+
+
+def open_frame(source: str | os.PathLike[str], *, crop: str = "camera", headerless: Layout | None = None) -> Frame:
+    """Read a raw file, headerless if a layout is given."""
+    return read_raw(source, crop=crop) if headerless is None else read_headerless(source, **headerless._asdict())

@@ -1,0 +1,62 @@
+"""What can go wrong for a user: one short line each, and the exit code that the command line gives it."""
+
+
+class IspError(Exception):
+    """Base of every error that is the user's or the file's, not a bug; its text is one complete line."""
+
+    exit_code = 1
+
+
+class RawError(IspError):
+    """A raw file cannot be read: says the file, what is wrong with it and what to do."""
+
+
+class ParameterError(IspError, ValueError):
+    """A parameter is out of its range: says where, the name, the value and what is allowed."""
+
+    exit_code = 2
+
+
+class PipelineError(IspError):
+    """The stages do not fit together, or a recipe names what does not exist."""
+
+    exit_code = 2
+
+
+class StageError(IspError):
+    """A stage cannot work on this frame (no unclipped site to measure, say)."""
+
+
+class WriteError(IspError):
+    """A picture cannot be written as asked: unknown suffix, target exists, depth that the format lacks."""
+
+
+class StorageError(WriteError):
+    """The disk says no: full, read-only, or a folder that cannot be written."""
+
+    exit_code = 3
+
+
+def require(condition: bool, where: str, parameter: str, value: object, allowed: str) -> None:
+    """Raise `ParameterError` with the house's one-line wording unless `condition` holds.
+
+    Parameters
+    ----------
+    condition : bool
+        What must be true.
+    where : str
+        The stage or function that owns the parameter.
+    parameter : str
+        Its name, as the user spelled it.
+    value : object
+        What the user gave.
+    allowed : str
+        The permitted values with their unit.
+    """
+    if not condition:
+        raise ParameterError(f"{where}: {parameter} = {value!r} is not allowed; give {allowed}")
+
+
+def require_choice(where: str, parameter: str, value: object, choices: "tuple[str, ...]") -> None:
+    """Raise `ParameterError` unless `value` is one of `choices`."""
+    require(value in choices, where, parameter, value, "one of " + ", ".join(choices))

@@ -1,0 +1,126 @@
+"""How light falls off towards the corners: the gains that undo it, as fields over a band of rows.
+
+All radii are relative: r = 0 at the centre, r = 1 at the corner farthest from it. Every function returns the gain that
+*corrects*; its reciprocal is the falloff itself.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isp.frame import Meta, Rectangle
+from isp.opcodes import GainMap, LensShading, RadialGain
+
+Field = NDArray[np.float64]
+
+
+def squared_radius(area: Rectangle, center: tuple[float, float], aspect: float) -> Field:
+    """Return r^2 for every pixel centre of an area, shape (height, width).
+
+    Parameters
+    ----------
+    area : Rectangle
+        The lit part of the sensor; r = 1 at its corner farthest from the centre.
+    center : (float, float)
+        x and y of the optical centre, 0..1 across the area.
+    aspect : float
+        Width of a photosite over its height.
+    """
+    x = ((np.arange(area.width) + 0.5) / area.width - center[0]) * area.width * aspect
+    y = ((np.arange(area.height) + 0.5) / area.height - center[1]) * area.height
+    far_x = max(center[0], 1 - center[0]) * area.width * aspect
+    far_y = max(center[1], 1 - center[1]) * area.height
+    return (x * x + (y * y)[:, None]) / (far_x * far_x + far_y * far_y)
+
+
+def radial_polynomial(r2: Field, coefficients: tuple[float, ...]) -> Field:
+    """Return 1 + k0 r^2 + k1 r^4 + .. (DNG FixVignetteRadial, PanoTools)."""
+    gain = np.zeros_like(r2)
+    for coefficient in reversed(coefficients):
+        gain = (gain + coefficient) * r2
+    return gain + 1.0
+
+
+def natural(r2: Field, corner_tangent: float) -> Field:
+    """Return 1 / cos^4 of the field angle, whose tangent is r times that of the corner."""
+    return np.asarray((1.0 + r2 * corner_tangent**2) ** 2)
+
+
+def pixel_acceptance(r2: Field, corner_tangent: float, exponent: float) -> Field:
+    """Return 1 / cos^n of the ray's angle: a photosite takes in oblique light less than straight light."""
+    return np.asarray((1.0 + r2 * corner_tangent**2) ** (exponent / 2))
+
+
+def mechanical(r2: Field, onset: float, loss: float) -> Field:
+    """Return 1 / (1 - loss s^2) with s = (r - onset) / (1 - onset), 0 before the onset: barrel and hood."""
+    s = np.maximum(np.sqrt(r2) - onset, 0.0) / (1.0 - onset)
+    return np.asarray(1.0 / (1.0 - loss * s * s))
+
+
+def gain_map(shading: GainMap, plane: int, height: int, width: int) -> Field:
+    """Return a gain map interpolated bilinearly over an image of height x width, held beyond its outer points."""
+    points = np.array(shading.points)[:, :, min(plane, len(shading.points[0][0]) - 1)]
+    rows, row_share = _positions(height, len(points), shading.spacing[0], shading.origin[0])
+    columns, column_share = _positions(width, points.shape[1], shading.spacing[1], shading.origin[1])
+    next_row, next_column = np.minimum(rows + 1, len(points) - 1), np.minimum(columns + 1, points.shape[1] - 1)
+    left = points[rows] * (1 - row_share[:, None]) + points[next_row] * row_share[:, None]
+    return np.asarray(left[:, columns] * (1 - column_share) + left[:, next_column] * column_share)
+
+
+def _positions(size: int, count: int, spacing: float, origin: float) -> tuple[NDArray[np.intp], Field]:
+    """Return for each pixel centre the map point before it and the share of the next one."""
+    if count == 1:
+        return np.zeros(size, np.intp), np.zeros(size)
+    position = np.clip(((np.arange(size) + 0.5) / size - origin) / spacing, 0, count - 1)
+    before = np.minimum(position.astype(np.intp), count - 2)
+    return before, position - before
+
+
+def from_file(meta: Meta, colours: int) -> NDArray[np.float32]:
+    """Return the product of the file's own gains over the active area.
+
+    Parameters
+    ----------
+    meta : Meta
+        Of the file.
+    colours : int
+        1 for a mosaic, shape (height, width); 3 for a demosaiced image, shape (height, width, 3).
+
+    Notes
+    -----
+    DNG applies list 3 after the demosaic. Gains that vary over hundreds of pixels commute with an interpolation over
+    three, so a mosaic gets them before it, site by site with its colour's plane: then a clipped site is still known.
+    """
+    _, _, height, width = meta.active
+    field = np.ones((height, width, colours), np.float32)
+    for shading in meta.lens_shading:
+        _apply(shading, field, meta)
+    return field if colours == 3 else field[:, :, 0]
+
+
+def _apply(shading: LensShading, field: NDArray[np.float32], meta: Meta) -> None:
+    height, width, colours = field.shape
+    if isinstance(shading, RadialGain):
+        r2 = squared_radius(meta.active, shading.center, meta.pixel_aspect)
+        field *= radial_polynomial(r2, shading.coefficients).astype(np.float32)[:, :, None]
+        return
+    area = (
+        slice(shading.top, shading.bottom, shading.row_pitch),
+        slice(shading.left, shading.right, shading.column_pitch),
+    )
+    for plane in range(shading.plane, shading.plane + min(shading.planes, 3)):
+        gains = gain_map(shading, plane - shading.plane, height, width)[area]
+        if colours == 3:
+            field[(*area, plane)] *= gains
+        elif shading.after_demosaic:
+            field[(*area, 0)] *= np.where(_colour_of_sites(meta)[area] == plane, gains, 1.0)
+        else:
+            field[(*area, 0)] *= gains
+
+
+def _colour_of_sites(meta: Meta) -> NDArray[np.intp]:
+    """Return the CFA colour of every site of the active area."""
+    pattern = np.roll(np.array(meta.cfa), (-meta.active.top, -meta.active.left), (0, 1))
+    down, across = -(-meta.active.height // pattern.shape[0]), -(-meta.active.width // pattern.shape[1])
+    return np.tile(pattern, (down, across))[: meta.active.height, : meta.active.width]

@@ -1,0 +1,205 @@
+"""Pixels without a header: the user says how they lie, in code, on the command line, or in a TOML file beside them."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import tomllib
+from collections.abc import Sequence
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+
+from isp.errors import ParameterError, RawError, require, require_choice
+from isp.frame import Frame, Gains, Meta, Rectangle, Space
+from isp.source import FilePath, load, printable
+
+_PATTERNS = ("RGGB", "BGGR", "GRBG", "GBRG")
+_DTYPES = {"uint8": 8, "uint10": 10, "uint12": 12, "uint14": 14, "uint16": 16}
+_LAYOUT = "WxH:CFA:DTYPE[:BLACK[:WHITE]], for example 768x512:RGGB:uint16"
+_REQUIRED = ("width", "height", "cfa", "dtype")
+_MAX_SIDE, _MAX_PIXELS = 200_000, 400_000_000
+
+
+class Layout(NamedTuple):
+    """The keywords of `read_headerless`."""
+
+    width: int
+    height: int
+    cfa: str
+    dtype: str
+    black: float = 0.0
+    white: float | None = None
+    white_balance: Sequence[float] | None = None
+
+
+def read_headerless(
+    path: FilePath | BinaryIO,
+    *,
+    width: int,
+    height: int,
+    cfa: str,
+    dtype: str,
+    black: float = 0.0,
+    white: float | None = None,
+    white_balance: Sequence[float] | None = None,
+) -> Frame:
+    """Read a file that holds nothing but the pixels of one frame, row by row.
+
+    Parameters
+    ----------
+    path : path or binary file object
+        The file.
+    width, height : int
+        Photosites.
+    cfa : str
+        Colours from the top left corner: RGGB, BGGR, GRBG, GBRG, MONO, or the 36 letters of a 6x6 pattern.
+    dtype : str
+        uint8, or uint10, uint12, uint14, uint16, which all lie in words of 16 bits; little-endian, or with the
+        suffix ``be`` (``le``) big-endian (little-endian).
+    black : float
+        Black level in DN.
+    white : float, optional
+        White level in DN; by default the largest number of the dtype.
+    white_balance : sequence of 3 floats, optional
+        As-shot gains for R, G, B; they are divided by G's.
+
+    Returns
+    -------
+    Frame
+        `Space.RAW`; 8 bits are widened to 16.
+
+    Raises
+    ------
+    ParameterError
+        If a parameter is out of its range.
+    RawError
+        If the file cannot be read, or has not exactly the bytes that such a frame has.
+    """
+    layout = Layout(width, height, cfa, dtype, black, white, white_balance)
+    white_level, gains = _check(layout, "read_headerless")
+    bits, order = _depth(dtype, "read_headerless")
+    file = load(path, _MAX_PIXELS)
+    expected = width * height * (1 if bits == 8 else 2)
+    if len(file.content) != expected:
+        raise RawError(
+            f"{file.name}: has {len(file.content):,} bytes, but {width} x {height} {dtype} are {expected:,}; "
+            "correct the width, height or type"
+        )
+    words = np.frombuffer(file.content, np.uint8 if bits == 8 else np.dtype(f"{order}u2"))
+    whole = Rectangle(0, 0, height, width)
+    meta = Meta(
+        cfa=_pattern(cfa, "read_headerless"),
+        black=((float(black),),),
+        white=white_level,
+        size=(height, width),
+        active=whole,
+        crop=whole,
+        white_balance=gains,
+        name=file.name,
+    )
+    return Frame(words.reshape(height, width).astype(np.uint16), Space.RAW, meta)
+
+
+def parse_layout(text: str) -> Layout:
+    """Return the keywords of `read_headerless` that ``WxH:CFA:DTYPE[:BLACK[:WHITE]]`` stands for.
+
+    Raises
+    ------
+    ParameterError
+        If the text has another form.
+    """
+    form = re.fullmatch(r"(\d{1,6})[xX](\d{1,6}):([A-Za-z]+):([A-Za-z0-9]+)(?::(\d+\.?\d*))?(?::(\d+\.?\d*))?", text)
+    require(form is not None, "headerless", "layout", text, _LAYOUT)
+    assert form is not None
+    width, height, cfa, dtype, black, white = form.groups()
+    layout = Layout(
+        int(width), int(height), cfa.upper(), dtype.lower(), float(black or 0), None if white is None else float(white)
+    )
+    _check(layout, "headerless")
+    return layout
+
+
+def find_sidecar(source: FilePath | BinaryIO) -> Layout | None:
+    """Return what ``<file name>.toml`` beside a file says; None where there is none.
+
+    Raises
+    ------
+    RawError
+        If the sidecar is no TOML, or its keys are not those of `read_headerless`.
+    """
+    if not isinstance(source, str | bytes | os.PathLike):
+        return None
+    path = os.fspath(source)
+    sidecar = path + b".toml" if isinstance(path, bytes) else path + ".toml"
+    if not os.path.isfile(sidecar):
+        return None
+    try:
+        with open(sidecar, "rb") as file:
+            table = tomllib.load(file)
+    except OSError as error:
+        raise RawError(f"{printable(sidecar)}: cannot be read ({error.strerror}); check its permissions") from error
+    except ValueError as error:  # not TOML, or not UTF-8
+        raise RawError(f"{printable(sidecar)}: is not a TOML file ({error}); correct or remove it") from error
+    return _checked(table, printable(sidecar))
+
+
+def _checked(table: dict[str, Any], name: str) -> Layout:
+    unknown, missing = sorted(table.keys() - set(Layout._fields)), sorted(set(_REQUIRED) - table.keys())
+    if unknown or missing:
+        what = f"has the unknown key {unknown[0]}" if unknown else f"lacks the key {missing[0]}"
+        raise RawError(f"{name}: {what}; the keys are {', '.join(Layout._fields)}")
+    layout = Layout(**table)
+    try:
+        _check(layout, "sidecar")
+    except ParameterError as error:
+        raise RawError(f"{name}: {error}") from error
+    return layout
+
+
+def _check(layout: Layout, where: str) -> tuple[float, Gains | None]:
+    """Check every field; return the white level in DN and the normalised gains."""
+    for key, value in (("width", layout.width), ("height", layout.height)):
+        good = isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _MAX_SIDE
+        require(good, where, key, value, f"1 to {_MAX_SIDE} photosites")
+    _pattern(layout.cfa, where)
+    bits, _ = _depth(layout.dtype, where)
+    white = 2**bits - 1 if layout.white is None else layout.white
+    black = layout.black
+    require(_is_number(black) and 0 <= black < 65535, where, "black", black, "0 to 65534 DN")
+    require(_is_number(white) and black < white <= 65535, where, "white", white, f"above black ({black:g}) to 65535 DN")
+    return float(white), _gains(layout.white_balance, where)
+
+
+def _pattern(cfa: object, where: str) -> tuple[tuple[int, ...], ...]:
+    if cfa == "MONO":
+        return ((1,),)
+    if isinstance(cfa, str) and len(cfa) == 36 and set(cfa) == set("RGB"):
+        return tuple(tuple("RGB".index(letter) for letter in cfa[row : row + 6]) for row in range(0, 36, 6))
+    allowed = "one of " + ", ".join(_PATTERNS) + ", MONO, or 36 letters R, G, B"
+    require(cfa in _PATTERNS, where, "cfa", cfa, allowed)
+    first, second, third, fourth = ("RGB".index(letter) for letter in str(cfa))
+    return (first, second), (third, fourth)
+
+
+def _depth(dtype: object, where: str) -> tuple[int, str]:
+    """Return the bits and NumPy's sign for the byte order."""
+    name = str(dtype)
+    base, order = (name[:-2], ">" if name.endswith("be") else "<") if name[-2:] in ("le", "be") else (name, "<")
+    require_choice(where, "dtype", base, tuple(_DTYPES))
+    return _DTYPES[base], order
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _gains(white_balance: object, where: str) -> Gains | None:
+    if white_balance is None:
+        return None
+    numbers = list(white_balance) if isinstance(white_balance, Sequence) else []
+    good = len(numbers) == 3 and all(_is_number(number) and number > 0 for number in numbers)
+    require(good, where, "white_balance", white_balance, "three gains above 0, for R, G, B")
+    red, green, blue = (float(number) for number in numbers)
+    return red / green, 1.0, blue / green

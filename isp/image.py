@@ -1,0 +1,172 @@
+"""The end of a pipeline: floats become integers once, and a file appears whole."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isp import icc
+from isp.atomic import atomic_write, check_target, printable
+from isp.encoders import Extras, encode_jpeg, encode_png, encode_tiff
+from isp.errors import ParameterError, WriteError, require, require_choice
+from isp.frame import Frame, Space
+from isp.geometry import upright
+from isp.threads import over_rows
+
+_DTYPES: dict[int, type[np.unsignedinteger[Any]]] = {8: np.uint8, 16: np.uint16}
+_MISSING = {
+    Space.RAW: "it needs levels, demosaicing, a colour matrix and a tone curve first",
+    Space.MOSAIC: "it needs demosaicing, a colour matrix and a tone curve first",
+    Space.CAMERA: "it needs a colour matrix and a tone curve first",
+}
+_BLOCK = 1 << 18  # values that are rounded at a time, so that they stay in the cache
+
+
+class Format(NamedTuple):
+    """A file format: its encoder, the depths it holds, and the depth it gets unless asked."""
+
+    encode: Callable[[NDArray[Any], Extras], bytes | memoryview]
+    depths: tuple[int, ...]
+    depth: int
+
+
+FORMATS = {
+    "jpeg": Format(encode_jpeg, (8,), 8),
+    "png": Format(encode_png, (8, 16), 8),
+    "tiff": Format(encode_tiff, (8, 16, 32), 16),
+}
+SUFFIXES = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png", ".tif": "tiff", ".tiff": "tiff"}
+
+
+def quantise(image: NDArray[np.floating[Any]], bit_depth: int) -> NDArray[Any]:
+    """Round to the integers of a file: ``floor(min(max(x, 0), 1) (2^b - 1) + 1/2)``.
+
+    Parameters
+    ----------
+    image : ndarray of float32, any shape
+        0..1; what lies outside is clipped, NaN becomes 0.
+    bit_depth : int
+        8 or 16; 32 keeps the floats, unclipped.
+
+    Returns
+    -------
+    ndarray of uint8, uint16 or float32, C-contiguous, shape of `image`
+
+    Raises
+    ------
+    ParameterError
+        If `bit_depth` is another one.
+    """
+    require(bit_depth in (8, 16, 32), "quantise", "bit_depth", bit_depth, "8, 16 or 32 bits per channel")
+    if bit_depth == 32:
+        return np.ascontiguousarray(image, np.float32)
+    result = np.empty(image.shape, _DTYPES[bit_depth])
+    over_rows(_round_rows, len(image), image, result)
+    return result
+
+
+def _round_rows(first: int, last: int, image: NDArray[np.floating[Any]], result: NDArray[Any]) -> None:
+    rows = max(1, _BLOCK * len(image) // max(1, image.size))
+    for top in range(first, last, rows):
+        part = slice(top, min(top + rows, last))
+        block = np.fmin(np.fmax(image[part], np.float32(0)), np.float32(1))
+        block *= np.float32(np.iinfo(result.dtype).max)
+        block += np.float32(0.5)
+        result[part] = block  # the cast cuts the fraction off
+
+
+def write_image(
+    frame: Frame,
+    path: str | os.PathLike[str],
+    *,
+    file_format: str | None = None,
+    bit_depth: int | None = None,
+    quality: int = 92,
+    subsampling: str = "4:2:0",
+    overwrite: bool = False,
+    metadata: bool = True,
+    encoding: str | None = "srgb",
+) -> Path:
+    """Write `frame` as a picture: upright, rounded once, with profile and EXIF, whole or not at all.
+
+    The same frame and parameters give the same bytes; no clock is read.
+
+    Parameters
+    ----------
+    frame : Frame
+        DISPLAY, or LINEAR for linear light.
+    path : str or path
+        Target in an existing folder.
+    file_format : str, optional
+        "jpeg", "png" or "tiff"; by default what the suffix says.
+    bit_depth : int, optional
+        8 (JPEG, PNG, TIFF), 16 (PNG, TIFF) or 32 (TIFF, float). Default 8, in TIFF 16, for linear light 32.
+    quality : int
+        JPEG only, 1 (small) to 100 (good).
+    subsampling : str
+        JPEG only: "4:4:4" keeps the colours at full resolution, "4:2:2" and "4:2:0" halve it along one or both axes.
+    overwrite : bool
+        Replace an existing file.
+    metadata : bool
+        Write EXIF; without it a file says nothing but its profile.
+    encoding : str, optional
+        Which curve a DISPLAY frame has been through: "srgb", "linear", or None for any other, which embeds no profile.
+
+    Returns
+    -------
+    Path
+        `path`.
+
+    Raises
+    ------
+    ParameterError
+        If the frame is not yet a picture, or a parameter is out of its range.
+    WriteError
+        If the suffix is unknown, the format lacks the depth, or the target exists.
+    StorageError
+        If the disk is full or read-only, or the folder cannot be written; nothing is left behind.
+    """
+    where = "write_image"
+    if frame.space in _MISSING:
+        raise ParameterError(f"{where}: the frame is still {frame.space.name}; {_MISSING[frame.space]}")
+    require(quality in range(1, 101), where, "quality", quality, "a JPEG quality from 1 to 100")
+    require_choice(where, "subsampling", subsampling, ("4:4:4", "4:2:2", "4:2:0"))
+    require(encoding in ("srgb", "linear", None), where, "encoding", encoding, "'srgb', 'linear' or None")
+    encoding = "linear" if frame.space is Space.LINEAR else encoding
+    name = _format_name(path, file_format)
+    depth = _depth(name, bit_depth, encoding)
+    check_target(path, overwrite=overwrite)
+    profile = icc.profile(encoding) if encoding else None
+    extras = Extras(frame.meta if metadata else None, profile, quality, subsampling)
+    picture = quantise(upright(frame.data, frame.meta), depth)
+    return atomic_write(path, FORMATS[name].encode(picture, extras), overwrite=overwrite)
+
+
+def _format_name(path: str | os.PathLike[str], file_format: str | None) -> str:
+    if file_format is not None:
+        require_choice("write_image", "file_format", file_format, tuple(FORMATS))
+        return file_format
+    suffix = os.path.splitext(os.fspath(path))[1].lower()
+    if suffix not in SUFFIXES:
+        known = ", ".join(SUFFIXES)
+        raise WriteError(f"{printable(path)}: no format has the suffix {printable(suffix)!r}; use {known}")
+    return SUFFIXES[suffix]
+
+
+def _depth(name: str, bit_depth: int | None, encoding: str | None) -> int:
+    _, depths, usual = FORMATS[name]
+    if encoding == "linear":  # 8 bits of linear light show steps in the shadows
+        if name != "tiff":
+            raise WriteError(f"linear light cannot be written as {name}; use .tif, or add a tone curve to the pipeline")
+        depths, usual = (16, 32), 32
+    bit_depth = usual if bit_depth is None else bit_depth
+    if bit_depth not in depths:
+        light = "linear light as " if encoding == "linear" else ""
+        allowed = " or ".join(map(str, depths))
+        raise WriteError(f"{light}{name} cannot hold {bit_depth} bits per channel; use {allowed}")
+    return bit_depth

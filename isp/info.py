@@ -1,0 +1,87 @@
+"""What a raw file says about itself, and every doubt about it."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+
+from isp.convert import open_frame
+from isp.frame import Frame, Space
+from isp.headerless import Layout
+from isp.stages.black_level import border_disagreement, border_tolerance
+
+_LETTERS = "RGB"
+
+
+def describe(source: str | os.PathLike[str], headerless: Layout | None = None) -> dict[str, Any]:
+    """Return a raw file's facts as plain values that JSON can hold, in a fixed order; ``doubts`` is a list of lines.
+
+    Raises
+    ------
+    RawError
+        If the file cannot be read.
+    """
+    frame = open_frame(source, headerless=headerless)
+    meta = frame.meta
+    cfa = "monochrome" if meta.monochrome else " ".join("".join(_LETTERS[c] for c in row) for row in meta.cfa)
+    return {
+        "file": meta.name,
+        "make": meta.make,
+        "model": meta.model,
+        "lens": meta.lens,
+        "iso": meta.iso,
+        "shutter_s": meta.shutter,
+        "aperture": meta.aperture,
+        "focal_length_mm": meta.focal_length,
+        "time": meta.time,
+        "gps": meta.gps._asdict() if meta.gps else None,
+        "size": {"width": meta.size[1], "height": meta.size[0]},
+        "active": meta.active._asdict(),
+        "crop": meta.crop._asdict(),
+        "orientation": meta.orientation,
+        "pixel_aspect": meta.pixel_aspect,
+        "cfa": "already demosaiced" if meta.demosaiced else cfa,
+        "black_dn": [list(row) for row in meta.black],
+        "white_dn": meta.white,
+        "border": meta.border._asdict() if meta.border else None,
+        "range_dn": [int(frame.data.min()), int(frame.data.max())] if frame.space is Space.RAW else None,
+        "white_balance": meta.white_balance,
+        "xyz_to_camera": meta.xyz_to_camera,
+        "baseline_exposure_stops": meta.baseline_exposure,
+        "noise": [list(plane) for plane in meta.noise],
+        "lens_shading": [type(shading).__name__ for shading in meta.lens_shading],
+        "doubts": doubts(frame),
+    }
+
+
+def doubts(frame: Frame) -> list[str]:
+    """Return a line for everything in a freshly read frame that a careful user would look at twice."""
+    meta, lines = frame.meta, []
+    if not meta.demosaiced and not any(map(any, meta.black)) and not any(meta.black_rows + meta.black_columns):
+        lines.append("black level is 0: either the camera subtracted it already, or the file does not say")
+    if meta.white_balance is None and not meta.monochrome:
+        lines.append("no valid as-shot white balance: white world at 99.9 % is used unless you say --white-balance")
+    if meta.xyz_to_camera is None and not meta.monochrome:
+        lines.append("no colour matrix: colours are the camera's own; kelvin and presets cannot be used")
+    difference = border_disagreement(meta)
+    if abs(difference) > border_tolerance(meta):
+        lines.append(
+            f"the masked border is {difference:+.1f} DN from the file's black: --set black_level.source=border uses it"
+        )
+    return lines + _clipping(frame)
+
+
+def _clipping(frame: Frame) -> list[str]:
+    """Say so where values pile up below the white level: highlights then turn magenta."""
+    if frame.space is not Space.RAW:
+        return []
+    top = int(frame.data.max())
+    share = float(np.count_nonzero(frame.data == top)) / frame.data.size
+    if top >= frame.meta.white or share < 1e-4 or top < frame.meta.white / 2:
+        return []
+    return [
+        f"{share:.2%} of the values are exactly {top} DN, below the white level of {frame.meta.white:g}: the sensor "
+        f"may clip there; --set black_level.white={top} keeps highlights neutral"
+    ]

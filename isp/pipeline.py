@@ -1,0 +1,325 @@
+"""A tuple of stages that fit together, and its text form, the recipe."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+import time
+import tomllib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from isp.errors import ParameterError, PipelineError
+from isp.frame import Frame, Space
+from isp.stages import (
+    STAGES,
+    BlackLevel,
+    Color,
+    Demosaic,
+    Denoise,
+    Exposure,
+    Gamma,
+    Tone,
+    Vignetting,
+    WhiteBalance,
+)  # fmt: skip
+
+logger = logging.getLogger(__name__)
+
+
+@runtime_checkable
+class Stage(Protocol):
+    """Anything that turns a frame of one space into a frame of the same or another.
+
+    A stage may also have an attribute ``also``: a second space in which it works without leaving it. It is what lets
+    white balance and vignetting meet a file that is demosaiced already.
+    """
+
+    @property
+    def reads(self) -> Space:
+        """The space of the frames that it takes."""
+
+    @property
+    def writes(self) -> Space:
+        """The space of the frames that it returns."""
+
+    def __call__(self, frame: Frame) -> Frame:
+        """Return a new frame; the old one stays as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """Stages in the order in which they run, checked when the pipeline is built.
+
+    Parameters
+    ----------
+    stages : tuple of Stage
+        Each must read the space that the one before writes. Any object of the protocol will do.
+
+    Raises
+    ------
+    PipelineError
+        If two neighbours do not fit, or something is no stage.
+
+    Examples
+    --------
+    >>> import isp
+    >>> pipeline = isp.Pipeline((isp.BlackLevel(), isp.WhiteBalance("gray_world"), isp.Demosaic("half")))
+    >>> pipeline(isp.read_raw("sample_raws/dc50_0008.KDC")).data.shape
+    (256, 384, 3)
+    """
+
+    stages: tuple[Stage, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "stages", tuple(self.stages))
+        for stage in self.stages:
+            if not isinstance(stage, Stage) or isinstance(stage, type):
+                raise PipelineError(f"{stage!r} is no stage; it needs reads, writes and a call with one frame")
+        for before, after in zip(self.stages, self.stages[1:], strict=False):
+            if before.writes is not after.reads:
+                wrong = (
+                    f"{_title(before)} writes {before.writes.name}, {_title(after)} after it reads {after.reads.name}"
+                )
+                raise PipelineError(f"{wrong}; put the stages between that lead there")
+
+    def __call__(self, frame: Frame) -> Frame:
+        """Run every stage that a frame of this space has still before it."""
+        for _, result, _ in self.trace(frame):
+            frame = result
+        return frame
+
+    def trace(self, frame: Frame) -> Iterator[tuple[Stage, Frame, float]]:
+        """Run like a call and yield, after each stage, the stage, its result and the seconds it took."""
+        for stage in self.starting_from(frame):
+            start = time.perf_counter()
+            frame = stage(frame)
+            yield stage, frame, time.perf_counter() - start
+
+    def starting_from(self, frame: Frame) -> tuple[Stage, ...]:
+        """Return the stages that this frame will meet.
+
+        They begin at the first that reads the frame's space. A file that is demosaiced already enters at CAMERA; of the
+        stages before that it meets those that also work there.
+
+        Raises
+        ------
+        PipelineError
+            If no stage reads the frame's space.
+        """
+        first = next((i for i, stage in enumerate(self.stages) if stage.reads is frame.space), None)
+        if first is None:
+            raise PipelineError(f"no stage of this pipeline reads {frame.space.name}, the space of the frame")
+        if not frame.meta.demosaiced or frame.space is not Space.CAMERA:
+            return self.stages[first:]
+        early = tuple(stage for stage in self.stages[:first] if getattr(stage, "also", None) is Space.CAMERA)
+        return early + self.stages[first:]
+
+    def to_toml(self) -> str:
+        """Return the recipe: an array of tables, one per stage, in order.
+
+        Raises
+        ------
+        PipelineError
+            If a stage is not one of ours, or a parameter is an array.
+        """
+        import tomli_w
+
+        return tomli_w.dumps({"stage": [_to_table(stage) for stage in self.stages]})
+
+    @classmethod
+    def from_toml(cls, text: str) -> Pipeline:
+        """Build a pipeline from a recipe.
+
+        Raises
+        ------
+        PipelineError
+            If it is no TOML, or names a stage or a parameter that does not exist.
+        ParameterError
+            If a value is out of range.
+        """
+        try:
+            document = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise PipelineError(f"the recipe is not valid TOML: {error}") from error
+        tables = document.pop("stage", None)
+        if document or not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+            raise PipelineError(f"a recipe is a list of [[stage]] tables and nothing else; found {sorted(document)}")
+        return cls(tuple(_from_table(table) for table in tables))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Pipeline:
+        """Read a recipe file; errors name it."""
+        try:
+            text = Path(path).read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+            raise PipelineError(f"{os.fspath(path)}: cannot read the recipe: {reason}") from error
+        try:
+            return cls.from_toml(text)
+        except (PipelineError, ParameterError) as error:
+            raise PipelineError(f"{os.fspath(path)}: {error}") from error
+
+    def replace(self, name: str, **changes: Any) -> Pipeline:
+        """Return a pipeline in which the stages called `name` (as in a recipe) have other parameters.
+
+        Raises
+        ------
+        PipelineError
+            If no such stage is in it, or it has no such parameter.
+        """
+        wanted = stage_class(name)
+        if not any(type(stage) is wanted for stage in self.stages):
+            raise PipelineError(f"{name} is not in this pipeline; it has {', '.join(map(_name, self.stages))}")
+        check_parameters(name, changes)
+        return Pipeline(
+            tuple(
+                dataclasses.replace(stage, **changes) if type(stage) is wanted else stage  # type: ignore[type-var]
+                for stage in self.stages
+            )
+        )
+
+    def substitute(self, stages: Iterable[Stage]) -> Pipeline:
+        """Return a pipeline in which each of these takes the place of those of its kind.
+
+        Raises
+        ------
+        PipelineError
+            If no stage of a kind is in it, or the result does not fit together.
+        """
+        given = list(stages)
+        kinds = {type(stage) for stage in given}
+        result: list[Stage] = []
+        for stage in self.stages:
+            if type(stage) not in kinds:
+                result.append(stage)
+            elif not any(type(other) is type(stage) for other in result):
+                result.extend(other for other in given if type(other) is type(stage))
+        missing = kinds - {type(stage) for stage in self.stages}
+        if missing:
+            names = ", ".join(sorted(kind.__name__ for kind in missing))
+            raise PipelineError(f"{names} is not in this pipeline; it has {', '.join(map(_name, self.stages))}")
+        return Pipeline(tuple(result))
+
+
+def default_pipeline(
+    *,
+    white_balance: str | WhiteBalance = "as_shot",
+    demosaic: str | Demosaic = "bilinear",
+    denoise: str | Denoise = "none",
+    vignetting: str | Vignetting | Iterable[str | Vignetting] = "file",
+    exposure: float | Exposure = 0.0,
+    auto_bright: bool = False,
+    tone: str | Tone = "camera",
+    gamma: str | Gamma = "srgb",
+) -> Pipeline:
+    """Build the chain from RAW to DISPLAY out of a handful of knobs, each the command line's text or a stage.
+
+    Parameters
+    ----------
+    white_balance : str or WhiteBalance
+        ``as_shot``, ``gray_world``, ``R,G,B``, ``5200K``, ``box:X,Y,W,H``, ..; see `WhiteBalance`.
+    demosaic : str or Demosaic
+        ``bilinear`` or ``half``.
+    denoise : str or Denoise
+        ``none``, ``median:3``, ``mean:5``, ``median:3:mosaic``; on the mosaic it comes before white balance.
+    vignetting : str, Vignetting or several
+        ``file``, ``none``, ``radial:0.3,0.1``, ``natural:angle=30``, ``flat:FILE``; several multiply.
+    exposure : float or Exposure
+        Stops.
+    auto_bright : bool
+        LibRaw's 1 % rule.
+    tone : str or Tone
+        ``camera`` or ``none``.
+    gamma : str or Gamma
+        ``srgb``, ``bt709``, ``linear``, ``2.2`` or ``2.222,4.5``.
+
+    Raises
+    ------
+    ParameterError
+        If a knob is out of range or not understood.
+
+    Examples
+    --------
+    >>> import isp
+    >>> [type(stage).__name__ for stage in isp.default_pipeline(tone="none").stages][:4]
+    ['BlackLevel', 'Vignetting', 'WhiteBalance', 'Demosaic']
+    """
+    shading = (vignetting,) if isinstance(vignetting, str | Vignetting) else tuple(vignetting)
+    noise = Denoise.parse(denoise) if isinstance(denoise, str) else denoise
+    on_mosaic = noise.reads is Space.MOSAIC
+    if not isinstance(exposure, Exposure):
+        exposure = Exposure(float(exposure), auto_bright=auto_bright)
+    return Pipeline(
+        (
+            BlackLevel(),
+            *(Vignetting.parse(text) if isinstance(text, str) else text for text in shading),
+            *((noise,) if on_mosaic else ()),
+            WhiteBalance.parse(white_balance) if isinstance(white_balance, str) else white_balance,
+            Demosaic(demosaic) if isinstance(demosaic, str) else demosaic,
+            *(() if on_mosaic else (noise,)),
+            Color(),
+            exposure,
+            Tone(tone) if isinstance(tone, str) else tone,
+            Gamma.parse(gamma) if isinstance(gamma, str) else gamma,
+        )
+    )
+
+
+def stage_class(name: str) -> type[Any]:
+    """Return the class of a stage by its name in recipes."""
+    if name not in STAGES:
+        raise PipelineError(f"there is no stage {name!r}; known are {', '.join(STAGES)}")
+    return STAGES[name]
+
+
+def check_parameters(name: str, parameters: Iterable[str]) -> None:
+    """Raise `PipelineError` if a stage lacks one of the parameters."""
+    known = [field.name for field in dataclasses.fields(stage_class(name))]
+    for parameter in parameters:
+        if parameter not in known:
+            raise PipelineError(f"{name} has no parameter {parameter!r}; known are {', '.join(known)}")
+
+
+def _to_table(stage: Stage) -> dict[str, Any]:
+    name = _name(stage)
+    if name not in STAGES:
+        raise PipelineError(f"{_title(stage)} is not one of the stages that recipes know: {', '.join(STAGES)}")
+    table: dict[str, Any] = {"name": name}
+    for field in dataclasses.fields(stage):  # type: ignore[arg-type]
+        value = getattr(stage, field.name)
+        if value is None:
+            continue  # None means from the file, which TOML says by leaving the key out
+        if not isinstance(value, str | bool | int | float | tuple | os.PathLike):
+            raise PipelineError(f"{name}.{field.name} is a {type(value).__name__}; a recipe holds files, not arrays")
+        table[field.name] = os.fspath(value) if isinstance(value, os.PathLike) else value
+    return table
+
+
+def _from_table(table: dict[str, Any]) -> Stage:
+    parameters = {key: frozen(value) for key, value in table.items() if key != "name"}
+    name = table.get("name")
+    if not isinstance(name, str):
+        raise PipelineError(f"a [[stage]] of the recipe has no name; known are {', '.join(STAGES)}")
+    check_parameters(name, parameters)
+    try:
+        stage: Stage = stage_class(name)(**parameters)
+    except TypeError as error:
+        raise ParameterError(f"{name}: a parameter has the wrong type in {parameters}: {error}") from error
+    return stage
+
+
+def frozen(value: Any) -> Any:
+    """Turn the lists of a TOML value into tuples, as the stages hold them."""
+    return tuple(frozen(part) for part in value) if isinstance(value, list) else value
+
+
+def _name(stage: Stage) -> str:
+    return next((name for name, kind in STAGES.items() if type(stage) is kind), type(stage).__name__)
+
+
+def _title(stage: Stage) -> str:
+    return type(stage).__name__

@@ -1,0 +1,181 @@
+"""Reads a camera's raw file: pixels through LibRaw, and as `Meta` what the file says about them."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from typing import Any, BinaryIO
+
+import numpy as np
+import rawpy
+from numpy.typing import NDArray
+
+from isp.border import masked_border, measure_border
+from isp.dng import DngTags, check_strips, claimed_size, find_picture, read_dng
+from isp.errors import RawError, require, require_choice
+from isp.frame import Frame, Meta, Rectangle, Space
+from isp.headerless import find_sidecar, read_headerless
+from isp.sensor import Areas, find_areas, read_black, read_cfa, read_matrix, read_white_balance
+from isp.source import FilePath, Source, check_claim, load, opened
+from isp.tags import Story, complete, read_exif, read_story
+
+logger = logging.getLogger(__name__)
+
+CROPS = ("camera", "active", "full")
+_ORIENTATION = {0: 1, 1: 2, 2: 4, 3: 3, 4: 5, 5: 8, 6: 6, 7: 7}  # EXIF's by LibRaw's flip
+
+
+def read_raw(source: FilePath | BinaryIO, *, crop: str = "camera", max_pixels: int = 400_000_000) -> Frame:
+    """Read a raw file.
+
+    A file with a sidecar ``<file name>.toml`` beside it is read by `isp.read_headerless` as the sidecar says.
+
+    Parameters
+    ----------
+    source : path or binary file object
+        Any file that LibRaw decodes. The path may be bytes, and need not be UTF-8.
+    crop : {"camera", "active", "full"}
+        What `data` and ``meta.crop`` hold. "camera": the active area, and the picture that the camera makes of it.
+        "active": the active area, all of it. "full": everything that the file stores, masked borders included.
+    max_pixels : int
+        Refuse a picture of more pixels, before memory is taken for it.
+
+    Returns
+    -------
+    Frame
+        `Space.RAW` for a mosaic or a monochrome sensor. A picture that is demosaiced in the file (linear DNG, sRAW)
+        enters at `Space.CAMERA`, (value - black) / (white - black), not white-balanced: its gains are (1, 1, 1),
+        ``meta.cfa`` is a mere RGGB and ``meta.black`` zero, because both are dealt with.
+
+    Raises
+    ------
+    RawError
+        If the file is missing, no raw file, damaged, cut short, unsupported, or too large.
+    ParameterError
+        If `crop` or `max_pixels` is out of its range.
+    """
+    require_choice("read_raw", "crop", crop, CROPS)
+    require(max_pixels >= 1, "read_raw", "max_pixels", max_pixels, "1 or more pixels")
+    sidecar = find_sidecar(source)
+    if sidecar is not None:
+        return read_headerless(source, **sidecar._asdict())
+    file = load(source, max_pixels)
+    story = read_story(read_exif(file.content, file.name))
+    picture = find_picture(file.content, file.name)
+    if picture is not None:
+        check_claim(file, *claimed_size(picture), max_pixels)
+        check_strips(picture, len(file.content))
+    with opened(file, max_pixels, story.camera) as raw:
+        tags = read_dng(picture) if picture is not None and picture.is_dng else None
+        return _read(raw, file, complete(story, raw, file.name), tags, crop)
+
+
+def _read(raw: rawpy.RawPy, file: Source, story: Story, tags: DngTags | None, crop: str) -> Frame:
+    stored, demosaiced = _pixels(raw, file)
+    areas = find_areas(raw, tags, file.name)
+    black = read_black(raw, tags, areas.active)
+    monochrome = raw.num_colors == 1
+    meta = Meta(
+        cfa=((0, 1), (1, 2)) if demosaiced else read_cfa(raw, areas.active, file.name),
+        black=_rows(black[..., 0]),
+        black_rows=_fitting(tags.black_rows, areas.active.height, file.name) if tags else (),
+        black_columns=_fitting(tags.black_columns, areas.active.width, file.name) if tags else (),
+        white=float(raw.white_level),
+        size=(areas.active.height, areas.active.width),
+        active=Rectangle(0, 0, areas.active.height, areas.active.width),
+        crop=areas.crop,
+        orientation=_ORIENTATION.get(raw.sizes.flip, 1),
+        pixel_aspect=raw.sizes.pixel_aspect if 0.1 <= raw.sizes.pixel_aspect <= 10 else 1.0,
+        demosaiced=demosaiced,
+        white_balance=None if monochrome else read_white_balance(raw, tags, file.name),
+        xyz_to_camera=None if monochrome else read_matrix(raw, tags, file.name),
+        baseline_exposure=tags.baseline_exposure if tags else 0.0,
+        noise=tags.noise if tags else (),
+        lens_shading=tags.lens_shading if tags else (),
+        name=file.name,
+        **story._asdict(),
+    )
+    highest = black.max() + max(meta.black_rows, default=0.0) + max(meta.black_columns, default=0.0)
+    if meta.white <= highest:
+        raise RawError(f"{file.name}: white level {meta.white:g} is not above black {highest:g}; the file is damaged")
+    if demosaiced:
+        return _demosaiced(stored, meta, black, areas, crop)
+    meta = dataclasses.replace(meta, border=measure_border(stored, masked_border(tags, areas), meta.cfa, areas.active))
+    return _cut(stored, meta, areas, crop)
+
+
+def _fitting(deltas: tuple[float, ...], length: int, name: str) -> tuple[float, ...]:
+    if len(deltas) in (0, length):
+        return deltas
+    logger.warning("%s: %d black level deltas for %d rows or columns; they are left out", name, len(deltas), length)
+    return ()
+
+
+def _pixels(raw: rawpy.RawPy, file: Source) -> tuple[NDArray[np.uint16], bool]:
+    """Return a view of LibRaw's memory, (H, W) or (H, W, 3), and whether it is demosaiced."""
+    demosaiced = raw.raw_type == rawpy.RawType.Stack
+    stored = raw.raw_image
+    if demosaiced and stored.ndim == 3 and stored.shape[2] >= 3:
+        stored = stored[..., :3]
+    elif demosaiced or stored.ndim != 2:
+        raise RawError(f"{file.name}: holds {stored.shape[-1]} samples per pixel; only mosaics and three are supported")
+    if stored.dtype != np.uint16:
+        raise RawError(f"{file.name}: holds {stored.dtype} pixels; convert to a DNG of 16-bit integers")
+    return stored, demosaiced
+
+
+def _cut(stored: NDArray[np.uint16], meta: Meta, areas: Areas, crop: str) -> Frame:
+    """Copy what `crop` asks for out of LibRaw's memory, and tell `meta` where it begins."""
+    if crop == "full":
+        meta = _in_full_frame(meta, areas)
+        return Frame(stored.copy(), Space.RAW, meta)
+    if crop == "active":
+        meta = dataclasses.replace(meta, crop=meta.active)
+    return Frame(stored[areas.active.slices].copy(), Space.RAW, meta)
+
+
+def _in_full_frame(meta: Meta, areas: Areas) -> Meta:
+    top, left, height, width = active = areas.active
+    below, right = areas.size[0] - top - height, areas.size[1] - left - width
+    border = meta.border
+    if border is not None:
+        border = border._replace(mean=_rows(_rolled(border.mean, active)))
+    return dataclasses.replace(
+        meta,
+        cfa=_rows(_rolled(meta.cfa, active)),
+        black=_rows(_rolled(meta.black, active)),
+        black_rows=(0.0,) * top + meta.black_rows + (0.0,) * below if meta.black_rows else (),
+        black_columns=(0.0,) * left + meta.black_columns + (0.0,) * right if meta.black_columns else (),
+        border=border,
+        size=areas.size,
+        active=active,
+        crop=Rectangle(0, 0, *areas.size),
+    )
+
+
+def _rolled(pattern: tuple[tuple[Any, ...], ...], active: Rectangle) -> NDArray[Any]:
+    """Return a pattern that starts at the active area as one that starts at the full frame."""
+    return np.roll(np.array(pattern), (active.top, active.left), axis=(0, 1))
+
+
+def _rows(pattern: NDArray[Any]) -> tuple[tuple[Any, ...], ...]:
+    return tuple(tuple(row) for row in pattern.tolist())
+
+
+def _demosaiced(stored: NDArray[np.uint16], meta: Meta, black: NDArray[np.float64], areas: Areas, crop: str) -> Frame:
+    """Return (value - black) / (white - black); outside the active area the black repeats its pattern."""
+    meta = _in_full_frame(meta, areas) if crop == "full" else meta
+    if crop == "active":
+        meta = dataclasses.replace(meta, crop=meta.active)
+    pixels = stored if crop == "full" else stored[areas.active.slices]
+    level = np.roll(black, (meta.active.top, meta.active.left), axis=(0, 1)).astype(np.float32)
+    height, width = meta.size
+    repeats = (1, 1, 1) if level.shape[:2] == (1, 1) else (-(-height // level.shape[0]), -(-width // level.shape[1]), 1)
+    level = np.tile(level, repeats)[:height, :width]
+    if meta.black_rows:
+        level = level + np.array(meta.black_rows, np.float32)[:, None, None]
+    if meta.black_columns:
+        level = level + np.array(meta.black_columns, np.float32)[None, :, None]
+    white = np.float32(meta.white)
+    meta = dataclasses.replace(meta, black=((0.0,),), black_rows=(), black_columns=())
+    return Frame((pixels - level) / (white - level), Space.CAMERA, meta, gains=(1.0, 1.0, 1.0))

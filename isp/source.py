@@ -1,0 +1,199 @@
+"""From a path or file object to an opened LibRaw, with one clear line for whatever is wrong on the way."""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO, NamedTuple
+
+import rawpy
+
+from isp.dng import is_cut_short
+from isp.errors import RawError
+
+LIBRAW = "LibRaw " + ".".join(map(str, rawpy.libraw_version))
+FilePath = str | bytes | os.PathLike[str] | os.PathLike[bytes]
+
+# Formats that say in their first bytes what they are. Everything else is probed, see `_refuse_headerless`.
+_SIGNED = (
+    b"II*\0", b"MM\0*", b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"II\x1a\0\0\0HEAPCCDR", b"\0MRM", b"FUJIFILM", b"FOVb",
+)  # fmt: skip
+_FOREIGN = {
+    b"\xff\xd8\xff": "is a JPEG picture without raw data",
+    b"\x89PNG": "is a PNG picture",
+    b"GIF8": "is a GIF picture",
+    b"%PDF": "is a PDF document",
+    b"PK\x03\x04": "is a ZIP archive",
+    b"RIFF": "is a RIFF file (WebP, AVI or WAV)",
+}
+_BYTES_PER_PIXEL = 0.04  # no format stores less; good files measured 0.08 to 2
+_BYTES_OVER_PIXELS = 16  # nor more: four 32-bit samples
+
+
+class Source(NamedTuple):
+    """A file in memory; `path` is None for a file object."""
+
+    name: str
+    content: bytes
+    path: str | bytes | None
+
+
+def printable(path: str | bytes) -> str:
+    r"""Return a path as text that any terminal and log takes: what is not UTF-8 or not printable becomes ``\x..``."""
+    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def load(source: FilePath | BinaryIO, max_pixels: int) -> Source:
+    """Read a path or a binary file object into memory.
+
+    Raises
+    ------
+    RawError
+        If it is missing, not a regular file, unreadable, empty, or larger than `max_pixels` can be.
+    """
+    path = os.fspath(source) if isinstance(source, str | bytes | os.PathLike) else None
+    name = printable(path) if path is not None else _name_of(source)
+    limit = max_pixels * _BYTES_OVER_PIXELS
+    try:
+        content = _read_path(name, path, limit) if path is not None else source.read()  # type: ignore[union-attr]
+    except FileNotFoundError as error:
+        raise RawError(f"{name}: does not exist; check the path") from error
+    except PermissionError as error:
+        raise RawError(f"{name}: may not be read (permission denied); change its permissions or owner") from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path, or a closed file object
+        reason = getattr(error, "strerror", None) or error
+        raise RawError(f"{name}: cannot be read ({reason}); check the path and the disk or card") from error
+    if not isinstance(content, bytes | bytearray | memoryview):
+        raise RawError(f"{name}: is open as text; open it in binary mode, open(path, 'rb')")
+    if not content:
+        raise RawError(f"{name}: is empty (0 bytes); copy it from the card again")
+    return Source(name, bytes(content), path)
+
+
+def _name_of(file: object) -> str:
+    name = getattr(file, "name", None)
+    return printable(name) if isinstance(name, str | bytes) else "<file object>"
+
+
+def _read_path(name: str, path: str | bytes, limit: int) -> bytes:
+    status = os.stat(path)
+    if stat.S_ISDIR(status.st_mode):
+        raise RawError(f"{name}: is a folder; give the raw files in it")
+    if not stat.S_ISREG(status.st_mode):
+        raise RawError(f"{name}: is a device or pipe, not a file; give a raw file")
+    if status.st_size > limit:
+        raise RawError(f"{name}: has {status.st_size:,} bytes, more than any raw file; raise max_pixels if it is one")
+    with open(path, "rb") as file:
+        return file.read()
+
+
+@contextmanager
+def opened(file: Source, max_pixels: int, camera: str) -> Iterator[rawpy.RawPy]:
+    """Open and unpack a raw file; copy the arrays before leaving, their memory is freed then.
+
+    Parameters
+    ----------
+    file : Source
+        What to open.
+    max_pixels : int
+        Refuse a picture of more pixels.
+    camera : str
+        Make and model, as far as they are known, for the messages.
+
+    Raises
+    ------
+    RawError
+        For everything that LibRaw refuses, and for a size that cannot be true.
+    """
+    with rawpy.RawPy() as raw:
+        try:
+            _refuse_headerless(file)
+            raw.open_buffer(io.BytesIO(file.content))
+            check_claim(file, raw.sizes.raw_width, raw.sizes.raw_height, max_pixels)
+            raw.unpack()
+            yield raw
+        except (rawpy.LibRawError, rawpy.NotSupportedError) as error:
+            raise RawError(f"{file.name}: {_explain(file, error, camera)}") from error
+
+
+def check_claim(file: Source, width: int, height: int, max_pixels: int) -> None:
+    """Raise `RawError` for a size that is too large or that the file's bytes cannot hold."""
+    pixels = width * height
+    if pixels <= 0:
+        raise RawError(
+            f"{file.name}: claims {width} x {height} pixels; the file is damaged, copy it from the card again"
+        )
+    if len(file.content) < _BYTES_PER_PIXEL * pixels:
+        raise RawError(
+            f"{file.name}: claims {width} x {height} pixels in {len(file.content):,} bytes, which cannot be; "
+            "the file is damaged or cut short, copy it from the card again"
+        )
+    if pixels > max_pixels:
+        raise RawError(
+            f"{file.name}: has {width} x {height} pixels, over the limit of {max_pixels:,}; raise max_pixels"
+        )
+
+
+def _refuse_headerless(file: Source) -> None:
+    """Raise `RawError` if LibRaw would know the file by nothing but its length.
+
+    LibRaw takes a file without a header for that of a camera whose files have this many bytes, and says nothing.
+    One more byte unmasks it.
+    """
+    if file.content.startswith(_SIGNED) or file.content[4:11] == b"ftypcrx":
+        return
+    with rawpy.RawPy() as raw:
+        try:
+            raw.open_buffer(io.BytesIO(file.content + b"\0"))
+        except (rawpy.LibRawError, rawpy.NotSupportedError) as error:
+            raise RawError(f"{file.name}: {_unsigned(file.content)}") from error
+
+
+def _unsigned(content: bytes) -> str:
+    for signature, what in _FOREIGN.items():
+        if content.startswith(signature):
+            return f"{what}; give the camera's raw file"
+    if _is_text(content[:4096]):
+        return "is text, not a raw file; give the camera's raw file"
+    return (
+        "has no header that LibRaw knows; if it holds nothing but pixels, say how they lie: --headerless "
+        "WxH:CFA:DTYPE (768x512:RGGB:uint16), isp.read_headerless, or a sidecar with these keys named as the "
+        "file with .toml added"
+    )
+
+
+def _is_text(head: bytes) -> bool:
+    try:
+        text = head.decode("utf-8")
+    except UnicodeDecodeError as error:
+        if error.start < len(head) - 3:  # else a character cut by the 4096
+            return False
+        text = head[: error.start].decode("utf-8")
+    return all(c.isprintable() or c in "\t\r\n\f" for c in text)
+
+
+def _explain(file: Source, error: Exception, camera: str) -> str:
+    if isinstance(error, rawpy.LibRawFileUnsupportedError | rawpy.LibRawNotImplementedError):
+        if is_cut_short(file.content):
+            return "is cut short: its directories point beyond its end; copy it from the card again"
+        if not camera:
+            return f"is of no camera that {LIBRAW} knows, or a finished picture; give the camera's raw file"
+        return f"{camera} or its compression is not supported by {LIBRAW}; convert to DNG or upgrade rawpy"
+    if isinstance(error, rawpy.NotSupportedError):
+        return f"needs what this build of {LIBRAW} lacks ({error}); convert to DNG or upgrade rawpy"
+    if isinstance(error, rawpy.LibRawTooBigError | rawpy.LibRawMemPoolOverflowError):
+        return f"claims more pixels than {LIBRAW} takes, or is damaged; copy it from the card again"
+    if isinstance(error, rawpy.LibRawUnsufficientMemoryError):
+        return "does not fit into memory; close other programs or use a larger machine"
+    if isinstance(error, rawpy.LibRawIOError | rawpy.LibRawDataError):
+        return f"is cut short or damaged ({LIBRAW}: {_reason(error)}); copy it from the card again"
+    return f"cannot be decoded ({LIBRAW}: {_reason(error)}); copy it from the card again or convert to DNG"
+
+
+def _reason(error: Exception) -> str:
+    reason = error.args[0] if error.args else error
+    return reason.decode("ascii", "replace") if isinstance(reason, bytes) else str(reason)

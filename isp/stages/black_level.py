@@ -1,0 +1,162 @@
+"""Black level: subtract the sensor's pedestal and scale to 0 = black, 1 = white."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isp.errors import StageError, require, require_choice
+from isp.frame import Frame, Meta, Space
+from isp.jit import kernel
+from isp.threads import over_rows
+
+logger = logging.getLogger(__name__)
+
+Pattern = tuple[tuple[float, ...], ...]
+
+
+@kernel
+def normalise(value, black, white):  # type: ignore[no-untyped-def]
+    """Map black to 0 and white to 1; values below black stay negative."""
+    return (value - black) / (white - black)
+
+
+@kernel
+def _normalise_rows(first, last, raw, black, black_rows, white, out):  # type: ignore[no-untyped-def]
+    period = black.shape[0]
+    for y in range(first, last):
+        for x in range(raw.shape[1]):
+            out[y, x] = normalise(np.float32(raw[y, x]), black[y % period, x] + black_rows[y], white)
+
+
+@dataclass(frozen=True, slots=True)
+class BlackLevel:
+    """RAW to MOSAIC: ``(v - black) / (white - black)``, per site.
+
+    The black of a site is the file's periodic pattern plus what the file adds per row and column (DNG specification
+    1.7.1, BlackLevel, BlackLevelDeltaH, BlackLevelDeltaV). Clips nothing: noise around black keeps its sign, because
+    cutting it off would lift the mean of every shadow.
+
+    Parameters
+    ----------
+    source : {"file", "border"}, default "file"
+        Where black comes from: the file's word, or the mean of the masked border, measured per CFA site.
+    black : float, optional
+        Black level of all sites in DN, instead of `source`.
+    white : float, optional
+        White level in DN; None means from the file.
+
+    Raises
+    ------
+    ParameterError
+        If a value is not finite.
+    StageError
+        If white is not above black, or the file has no masked border to measure.
+
+    Notes
+    -----
+    A warning is logged where the masked border's mean differs from the file's black by more than its own noise (four
+    standard errors) and more than 1/2000 of the range, which is 1.6 of 255 levels of sRGB at black.
+
+    Examples
+    --------
+    >>> import isp
+    >>> frame = isp.read_raw("sample_raws/g2_0304.CRW")
+    >>> mosaic = isp.BlackLevel()(frame)
+    >>> mosaic.space.name, str(mosaic.data.dtype)
+    ('MOSAIC', 'float32')
+    """
+
+    source: str = "file"
+    black: float | None = None
+    white: float | None = None
+
+    reads: ClassVar[Space] = Space.RAW
+    writes: ClassVar[Space] = Space.MOSAIC
+
+    def __post_init__(self) -> None:
+        require_choice("BlackLevel", "source", self.source, ("file", "border"))
+        for name, value in (("black", self.black), ("white", self.white)):
+            require(value is None or np.isfinite(value), "BlackLevel", name, value, "a finite level in DN")
+
+    def __call__(self, frame: Frame) -> Frame:
+        """Return the frame in MOSAIC space."""
+        meta = frame.meta
+        pattern = self.pattern(meta)
+        white = float(meta.white if self.white is None else self.white)
+        height, width = frame.data.shape
+        columns, rows = _deltas(meta, width, height) if pattern is meta.black else _deltas(None, width, height)
+        black = tile_columns(pattern, width) + columns
+        highest = float(black.max() + rows.max())
+        if not white > highest:
+            raise StageError(f"BlackLevel: white {white:g} DN is not above black {highest:g} DN; give white or black")
+        out = np.empty((height, width), np.float32)
+        over_rows(_normalise_rows, height, frame.data, black, rows, np.float32(white), out)
+        return frame.replace(data=out, space=Space.MOSAIC)
+
+    def pattern(self, meta: Meta) -> Pattern:
+        """Return the periodic black pattern in DN that will be subtracted from this file."""
+        if self.black is not None:
+            return ((float(self.black),),)
+        if self.source == "file":
+            warn_if_disagreeing(meta)
+            return meta.black
+        if meta.border is None:
+            raise StageError("BlackLevel: the file has no masked border to measure; use source = 'file'")
+        return meta.border.mean
+
+
+def border_disagreement(meta: Meta) -> float:
+    """Return by how many DN the file's black and the masked border differ, at the site where they differ most.
+
+    0 if there is no border. The file's black is averaged over the sites that share a place in the CFA pattern.
+    """
+    if meta.border is None:
+        return 0.0
+    border, black = np.array(meta.border.mean), np.array(meta.black)
+    height, width = (np.lcm(a, b) for a, b in zip(border.shape, black.shape, strict=True))
+    difference = tile(border, height, width) - tile(black, height, width)
+    mean = difference.reshape(height // border.shape[0], border.shape[0], width // border.shape[1], border.shape[1])
+    mean = mean.mean(axis=(0, 2)) - np.mean(meta.black_rows or 0.0) - np.mean(meta.black_columns or 0.0)
+    return float(mean.flat[np.abs(mean).argmax()])
+
+
+def border_tolerance(meta: Meta) -> float:
+    """Return by how many DN the border's mean may differ from the file's black before it is worth a warning."""
+    if meta.border is None:
+        return np.inf
+    sites = len(meta.cfa) * len(meta.cfa[0])
+    standard_error = meta.border.noise / np.sqrt(meta.border.count / sites)
+    return float(max(4 * standard_error, (meta.white - np.min(meta.black)) / 2000))
+
+
+def warn_if_disagreeing(meta: Meta) -> None:
+    """Log a warning where the masked border contradicts the file's black."""
+    difference = border_disagreement(meta)
+    if abs(difference) > border_tolerance(meta):
+        logger.warning(
+            "%s: the masked border is %+.1f DN from the file's black; black_level.source = 'border' uses it",
+            meta.name,
+            difference,
+        )
+
+
+def tile(pattern: NDArray[np.float64], height: int, width: int) -> NDArray[np.float64]:
+    """Repeat a periodic pattern over `height` rows and `width` columns."""
+    down, across = -(-height // pattern.shape[0]), -(-width // pattern.shape[1])
+    return np.tile(pattern, (down, across))[:height, :width]
+
+
+def tile_columns(pattern: Pattern, width: int) -> NDArray[np.float32]:
+    """Repeat a periodic pattern over `width` columns, keeping one period of rows; float32."""
+    return tile(np.array(pattern, np.float64), len(pattern), width).astype(np.float32)
+
+
+def _deltas(meta: Meta | None, width: int, height: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    columns = meta.black_columns if meta and meta.black_columns else (0.0,) * width
+    rows = meta.black_rows if meta and meta.black_rows else (0.0,) * height
+    return np.array(columns, np.float32), np.array(rows, np.float32)

@@ -1,0 +1,109 @@
+"""Colour: from the camera's own primaries to linear sRGB."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isp.errors import StageError, require
+from isp.frame import Frame, Matrix, Meta, Space
+from isp.jit import kernel
+from isp.threads import over_rows
+
+logger = logging.getLogger(__name__)
+
+SRGB_TO_XYZ = np.array(
+    [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
+)
+
+
+@kernel
+def mix(r, g, b, of_r, of_g, of_b):  # type: ignore[no-untyped-def]
+    """Return one output colour: a weighted sum of the camera's three."""
+    return of_r * r + of_g * g + of_b * b
+
+
+@kernel
+def _mix_rows(first, last, data, matrix, out):  # type: ignore[no-untyped-def]
+    for y in range(first, last):
+        for x in range(data.shape[1]):
+            r, g, b = data[y, x, 0], data[y, x, 1], data[y, x, 2]
+            for colour in range(3):
+                out[y, x, colour] = mix(r, g, b, matrix[colour, 0], matrix[colour, 1], matrix[colour, 2])
+
+
+@dataclass(frozen=True, slots=True)
+class Color:
+    """CAMERA to LINEAR: ``rgb = M @ camera``, to sRGB / Rec. 709 primaries.
+
+    Keeps negatives and values over 1: clipping here would turn saturated colours into others.
+
+    Parameters
+    ----------
+    matrix : 3x3 tuple of float, optional
+        White-balanced camera colours to linear sRGB. None means from the file: with K = XYZ_to_camera @ sRGB_to_XYZ,
+        each row of K divided by its sum, M is the inverse of K. Then rows of M sum to 1 and what is neutral stays
+        neutral. A file without a matrix gets the identity and a logged warning; a monochrome sensor needs none.
+
+    Raises
+    ------
+    ParameterError
+        If `matrix` is not 3x3 finite numbers.
+    StageError
+        If the file's matrix cannot be inverted.
+
+    References
+    ----------
+    IEC 61966-2-1 (sRGB); the row normalisation is dcraw's and LibRaw's.
+
+    Examples
+    --------
+    >>> import isp
+    >>> meta = isp.read_raw("sample_raws/g2_0304.CRW").meta
+    >>> isp.Color().camera_to_srgb(meta).sum(axis=1).round(6).tolist()
+    [1.0, 1.0, 1.0]
+    """
+
+    matrix: Matrix | None = None
+
+    reads: ClassVar[Space] = Space.CAMERA
+    writes: ClassVar[Space] = Space.LINEAR
+
+    def __post_init__(self) -> None:
+        given = self.matrix
+        fits = given is None or (np.shape(given) == (3, 3) and bool(np.isfinite(given).all()))
+        require(fits, "Color", "matrix", given, "3 rows of 3 finite numbers")
+
+    def __call__(self, frame: Frame) -> Frame:
+        """Return the frame in LINEAR space."""
+        matrix = self.camera_to_srgb(frame.meta).astype(np.float32)
+        out = np.empty(frame.data.shape, np.float32)
+        over_rows(_mix_rows, len(out), frame.data, matrix, out)
+        return frame.replace(data=out, space=Space.LINEAR)
+
+    def camera_to_srgb(self, meta: Meta) -> NDArray[np.float64]:
+        """Return the 3x3 matrix that this stage would use on a file."""
+        if self.matrix is not None:
+            return np.array(self.matrix, np.float64)
+        if meta.monochrome:
+            return np.eye(3)
+        if meta.xyz_to_camera is None:
+            logger.warning("%s: no colour matrix; colours are the camera's own", meta.name)
+            return np.eye(3)
+        return camera_to_srgb(meta.xyz_to_camera, meta.name)
+
+
+def camera_to_srgb(xyz_to_camera: Matrix, name: str = "") -> NDArray[np.float64]:
+    """Return the matrix from white-balanced camera colours to linear sRGB for one from XYZ (D65) to camera."""
+    srgb_to_camera = np.array(xyz_to_camera) @ SRGB_TO_XYZ
+    sums = srgb_to_camera.sum(axis=1, keepdims=True)
+    try:
+        if not sums.min() > 0:
+            raise np.linalg.LinAlgError
+        return np.linalg.inv(srgb_to_camera / sums)
+    except np.linalg.LinAlgError:
+        raise StageError(f"Color: {name}: the colour matrix {xyz_to_camera} has no inverse; give matrix") from None
