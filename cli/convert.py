@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from .errors import one_line_errors
+from .errors import clear_line, on_terminal, one_line_errors
+from .paths import FilePath
 
 if TYPE_CHECKING:
     from isp.convert import Settings
@@ -27,14 +30,14 @@ Examples:
   isp convert IMG_0001.NEF -p mine.toml
 """
 
-_path = click.Path(path_type=Path)
+_path = FilePath()
 
 
 @click.command(epilog=EPILOG)
 @click.argument("sources", nargs=-1, type=_path, metavar="SRC...")
 @click.option("-o", "--output", type=_path, metavar="FILE", help="Picture to write; its suffix says the format.")
 @click.option("-d", "--directory", type=_path, metavar="DIR", help="Folder for the pictures; made if it is not there.")
-@click.option("--format", "file_format", type=click.Choice(["jpeg", "png", "tiff"]), help="Format (default jpeg).")
+@click.option("--format", "file_format", type=click.Choice(["jpeg", "png", "tiff"]), help="Default jpeg, linear tiff.")
 @click.option(
     "--white-balance",
     metavar="WHAT",
@@ -61,30 +64,28 @@ _path = click.Path(path_type=Path)
     "--exposure", type=float, metavar="STOPS", help="Brighter or darker, -20..20 stops; +1 doubles (default 0)."
 )
 @click.option("--auto-bright", is_flag=True, help="Scale so that 1 % of the pixels are white, as LibRaw does.")
-@click.option("--tone", type=click.Choice(["camera", "none"]), help="Contrast curve (default camera); none to measure.")
+@click.option("--tone", type=click.Choice(["camera", "none"]), help="Contrast curve (default camera).")
 @click.option("--gamma", metavar="CURVE", help="srgb (default), bt709, linear, a power as 2.2, or POWER,SLOPE.")
 @click.option(
     "--bit-depth", type=click.Choice(["8", "16", "32"]), help="Bits per channel: JPEG 8, PNG 8/16, TIFF 8/16/32."
 )
-@click.option("--linear", is_flag=True, help="Linear light: no tone, no gamma, TIFF float32 (or --bit-depth 16).")
-@click.option("--quality", type=click.IntRange(1, 100), default=92, show_default=True, help="JPEG quality, 1..100.")
+@click.option("--linear", is_flag=True, help="No tone, linear gamma: 32-bit float TIFF (or --bit-depth 16).")
+@click.option("--quality", type=click.IntRange(1, 100), default=92, metavar="N", help="JPEG quality (default 92).")
 @click.option(
     "--subsampling",
     type=click.Choice(["4:4:4", "4:2:2", "4:2:0"]),
     default="4:2:0",
-    show_default=True,
-    help="JPEG colour resolution.",
+    help="JPEG colour resolution (default 4:2:0).",
 )
 @click.option(
     "--crop",
     type=click.Choice(["camera", "active", "full"]),
     default="camera",
-    show_default=True,
-    help="The camera's own picture, all that light reaches, or the masked border too.",
+    help="The camera's own picture (default), all that light reaches, or the masked border too.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace pictures that exist.")
 @click.option("-p", "--recipe", type=_path, metavar="TOML", help="Recipe to start from; options change its stages.")
-@click.option("--set", "settings", multiple=True, metavar="STAGE.PARAM=VALUE", help="Any parameter of any stage.")
+@click.option("--set", "settings", multiple=True, metavar="STAGE.PARAM=VALUE", help="Any parameter; see isp stages.")
 @click.option("--print-recipe", is_flag=True, help="Print the resulting recipe and convert nothing.")
 @click.option(
     "--headerless", metavar="WxH:CFA:DTYPE[:BLACK[:WHITE]]",
@@ -92,23 +93,21 @@ _path = click.Path(path_type=Path)
 )  # fmt: skip
 @one_line_errors
 def convert(sources: tuple[Path, ...], **options: Any) -> None:
-    """Convert raw files, or the raw files of folders, to JPEG, PNG or TIFF.
+    """Convert raw files to JPEG, PNG or TIFF. A folder stands for the raw files directly in it, not below it.
 
     Without -o and -d a picture is written beside its raw file. A file that fails is reported and the others go on; then
-    the exit code is 1. Nothing that exists is replaced without --overwrite.
+    the exit code is 1. Nothing that exists is replaced without --overwrite, and a raw file never.
     """
     from isp.plan import plan
 
     settings = _settings(options)
     if options["print_recipe"]:
-        click.echo(settings.pipeline.to_toml(), nl=False)
+        _print_recipe(settings)
         return
     if not sources:
         raise click.UsageError("give a raw file or a folder; isp convert --help shows examples")
     jobs = plan(sources, settings, file=options["output"], folder=options["directory"])
-    failed = sum(
-        not _run(job, settings, f"[{n}/{len(jobs)}] " if len(jobs) > 1 else "") for n, job in enumerate(jobs, 1)
-    )
+    failed = _convert_all(jobs, settings)
     if len(jobs) > 1:
         click.echo(f"{len(jobs) - failed} converted, {failed} failed", err=True)
     sys.exit(1 if failed else 0)
@@ -120,26 +119,14 @@ def _settings(options: dict[str, Any]) -> Settings:
     from isp.headerless import parse_layout
     from isp.recipe import build_pipeline
 
-    if options["half"] and options["demosaic"] not in (None, "half"):
-        raise click.UsageError("--half is --demosaic half; give one of them")
-    knobs = {
-        "white_balance": options["white_balance"],
-        "demosaic": "half" if options["half"] else options["demosaic"],
-        "denoise": options["denoise"],
-        "vignetting": options["vignetting"] or None,
-        "exposure": options["exposure"],
-        "auto_bright": options["auto_bright"] or None,
-        "tone": options["tone"] or ("none" if options["linear"] else None),
-        "gamma": options["gamma"] or ("linear" if options["linear"] else None),
-    }
-    given = {name: value for name, value in knobs.items() if value is not None}
+    layout, depth = options["headerless"], options["bit_depth"]
     return Settings(
-        build_pipeline(options["recipe"], given, options["settings"]),
+        build_pipeline(options["recipe"], _knobs(options), options["settings"]),
         options["crop"],
-        parse_layout(options["headerless"]) if options["headerless"] else None,
+        None if layout is None else parse_layout(layout),
         Output(
-            options["file_format"] or ("tiff" if options["linear"] and not options["output"] else None),
-            int(options["bit_depth"]) if options["bit_depth"] else None,
+            options["file_format"],
+            None if depth is None else int(depth),
             options["quality"],
             options["subsampling"],
             options["overwrite"],
@@ -147,22 +134,84 @@ def _settings(options: dict[str, Any]) -> Settings:
     )
 
 
-def _run(job: Job, settings: Settings, progress: str) -> bool:
+def _knobs(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the knobs of `default_pipeline` that were given; --half and --linear are short for others."""
+    short = {"demosaic": ("half", options["half"])}
+    short |= {"tone": ("none", options["linear"]), "gamma": ("linear", options["linear"])}
+    knobs = {
+        "white_balance": options["white_balance"],
+        "demosaic": options["demosaic"],
+        "denoise": options["denoise"],
+        "vignetting": options["vignetting"] or None,
+        "exposure": options["exposure"],
+        "auto_bright": options["auto_bright"] or None,
+        "tone": options["tone"],
+        "gamma": options["gamma"],
+    }
+    for name, (value, given) in short.items():
+        if given and knobs[name] not in (None, value):
+            flag = "--half" if name == "demosaic" else "--linear"
+            raise click.UsageError(f"{flag} means --{name} {value}; it does not go with --{name} {knobs[name]}")
+        knobs[name] = value if given else knobs[name]
+    return {name: value for name, value in knobs.items() if value is not None}
+
+
+def _print_recipe(settings: Settings) -> None:
+    """Write the recipe as UTF-8, which TOML is whatever the terminal speaks."""
+    try:
+        click.echo(settings.pipeline.to_toml().encode(), nl=False)
+    except UnicodeEncodeError:
+        raise click.UsageError("a path in the recipe is not UTF-8, which TOML cannot hold; rename the file") from None
+
+
+def _convert_all(jobs: list[Job], settings: Settings) -> int:
+    """Convert one file after the other; return how many failed."""
+    failed, start = 0, time.perf_counter()
+    for done, job in enumerate(jobs):
+        count = f"[{done + 1}/{len(jobs)}] " if len(jobs) > 1 else ""
+        left = (time.perf_counter() - start) / done * (len(jobs) - done) if done else 0.0
+        if on_terminal():
+            _show(f"{count}{job.source.name} ..{f' about {left:.0f} s left' if left >= 1 else ''}")
+        failed += not _run(job, settings, count)
+    return failed
+
+
+def _show(progress: str) -> None:
+    """Put a line on the terminal that the next one wipes; it must not wrap, for only one line is wiped."""
+    from isp.atomic import printable
+
+    width = shutil.get_terminal_size().columns - 1
+    click.echo(f"{clear_line()}{printable(progress)[:width]}", err=True, nl=False)
+
+
+def _run(job: Job, settings: Settings, count: str) -> bool:
     """Convert one file and say so; a file's own failure is reported, the disk's ends everything."""
+    from isp.atomic import printable
     from isp.convert import convert_file
     from isp.errors import IspError, StorageError
 
     start = time.perf_counter()
-    clear = "\r\033[K" if sys.stderr.isatty() else ""
-    if clear:
-        click.echo(f"{clear}{progress}{job.source.name} ...", err=True, nl=False)
     try:
         convert_file(job.source, job.target, settings)
     except StorageError:
         raise
     except IspError as error:
-        click.echo(f"{clear}error: {progress}{error}", err=True)
-        return False
-    seconds = time.perf_counter() - start
-    click.echo(f"{clear}{progress}{job.source} -> {job.target} ({seconds:.2f} s)", err=True)
-    return True
+        failure = str(error)
+    except MemoryError:
+        failure = f"{printable(job.source)}: does not fit into memory; close other programs or use a larger machine"
+    except Exception as error:  # a bug; the files after this one shall not suffer from it
+        failure = f"{printable(job.source)}: {_bug(error)}"
+    else:
+        seconds = time.perf_counter() - start
+        line = f"{printable(job.source)} -> {printable(job.target)} ({seconds:.2f} s)"
+        click.echo(f"{clear_line()}{count}{line}", err=True)
+        return True
+    click.echo(f"{clear_line()}error: {count}{failure}", err=True)
+    return False
+
+
+def _bug(error: Exception) -> str:
+    """Say in one line what is needed to find a bug of ours."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    text = " ".join(str(error).split())
+    return f"a bug in isp, please report it: {type(error).__name__}: {text} ({place.filename}:{place.lineno})"

@@ -8,26 +8,28 @@ from typing import Any
 import click
 
 from .errors import one_line_errors
+from .paths import FilePath
 
 
 @click.command()
-@click.argument("source", type=click.Path(path_type=Path), metavar="SRC")
+@click.argument("source", type=FilePath(), metavar="SRC")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
 @click.option("--headerless", metavar="WxH:CFA:DTYPE[:BLACK[:WHITE]]", help="Layout of a headerless file.")
 @one_line_errors
 def info(source: Path, as_json: bool, headerless: str | None) -> None:
-    """Show what a raw file says: camera, exposure, sensor layout, levels, colour, and every doubt about it.
+    """Show what a raw file says, and every doubt.
 
-    Levels are in DN (the sensor's numbers), times in seconds, lengths in millimetres or pixels.
+    Camera, exposure, sensor layout, levels, colour, and what a careful user would look at twice. Levels
+    are in DN (the sensor's numbers), times in seconds, lengths in millimetres or pixels.
     """
     from isp.headerless import parse_layout
     from isp.info import describe
 
-    facts = describe(source, parse_layout(headerless) if headerless else None)
+    facts = describe(source, None if headerless is None else parse_layout(headerless))
     if as_json:
         import json
 
-        click.echo(json.dumps(facts, indent=2, ensure_ascii=False))
+        click.echo(json.dumps(facts, indent=2, allow_nan=False))
         return
     doubts = facts.pop("doubts")
     for name, value in facts.items():

@@ -4,35 +4,40 @@ from __future__ import annotations
 
 import importlib.metadata
 import logging
+import signal
 import sys
+from types import FrameType
 
 import click
 
 from .convert import convert
+from .errors import ENVIRONMENT, INTERRUPTED, clear_line, leave
 from .info import info
 from .stages import stages
+
+EPILOG = """
+\b
+Examples:
+  isp convert IMG_0001.NEF                    writes IMG_0001.jpg beside it
+  isp convert photos/ -d out --format tiff    a folder, 16-bit TIFF
+  isp info IMG_0001.NEF                       what the file says, and every doubt
+  isp stages                                  the steps and their parameters
+
+Exit codes: 0 done, 1 some file failed, 2 wrong usage, 3 environment (disk full, read-only), 130 interrupted.
+"""
 
 
 class _ToStderr(logging.Handler):
     """Print the library's warnings as one line each."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        click.echo(f"{record.levelname.lower()}: {record.getMessage()}", err=True)
+        click.echo(f"{clear_line()}{record.levelname.lower()}: {record.getMessage()}", err=True)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(importlib.metadata.version("isp"), prog_name="isp")
 def cli() -> None:
-    r"""Turn camera raw files into pictures, and look at every step on the way.
-
-    \b
-    isp convert IMG_0001.NEF                      IMG_0001.jpg beside it
-    isp convert photos/ -d out --format tiff      a folder, 16-bit TIFF
-    isp info IMG_0001.NEF                         what the file says, and every doubt
-    isp stages                                    the steps and their parameters
-
-    Exit codes: 0 done, 1 some file failed, 2 wrong usage, 3 environment (disk full, read-only), 130 interrupted.
-    """
+    """Turn camera raw files into pictures, and look at every step on the way."""
     logger = logging.getLogger("isp")
     logger.handlers = [_ToStderr(logging.WARNING)]
     logger.propagate = False
@@ -45,10 +50,21 @@ cli.add_command(stages)
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a name that the terminal cannot show must not end the work
+            stream.reconfigure(errors="backslashreplace")
+    signal.signal(signal.SIGTERM, _terminate)
     try:
-        cli.main(standalone_mode=True)
+        cli.main()
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
+    except OSError as error:  # stdout is on a full disk
+        leave(f"error: {error.strerror or error}", ENVIRONMENT)
+
+
+def _terminate(number: int, _frame: FrameType | None) -> None:
+    """Leave by an exception, so that half-written files are removed."""
+    sys.exit(128 + number)
 
 
 if __name__ == "__main__":

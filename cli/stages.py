@@ -10,41 +10,72 @@ from typing import Any
 
 import click
 
+from .errors import one_line_errors
+
+_WIDTH = 100
+_KINDS = {
+    "bool": "true or false", "int": "whole number", "float": "number", "(float, float)": "2 numbers",
+    "(float, float, float)": "3 numbers", "(int, int, int, int)": "4 whole numbers",
+    "tuple of float": "list of numbers", "3x3 tuple of float": "3 lists of 3 numbers",
+    "path or ndarray": "path", "str": "",
+}  # fmt: skip
+
 
 @click.command()
 @click.argument("names", nargs=-1, metavar="[STAGE...]")
+@one_line_errors
 def stages(names: tuple[str, ...]) -> None:
-    """List the stages in order: what each reads and writes, its parameters with defaults and units.
+    """List the stages and their parameters.
 
-    With names, show the whole documentation of those stages: formula, range, what it clips, source.
+    In the order in which they run: what each reads and writes, its parameters with defaults and units. With
+    names, show the whole documentation of those stages: formula, range, what it clips, source.
     """
     from isp.stages import STAGES
 
     for name in names:
         if name not in STAGES:
             raise click.UsageError(f"there is no stage {name!r}; known are {', '.join(STAGES)}")
-        click.echo(f"{name}\n{inspect.getdoc(STAGES[name])}\n")
     if names:
+        click.echo("\n\n".join(f"{name}\n{inspect.getdoc(STAGES[name])}" for name in names))
         return
-    for name, stage in STAGES.items():
-        summary = (inspect.getdoc(stage) or "").splitlines()[0].replace("``", "")
-        click.echo(f"{name}\n    {summary}")
-        for field in dataclasses.fields(stage):
-            click.echo(f"      {field.name} = {_default(field)}")
-            click.echo(textwrap.indent("\n".join(textwrap.wrap(_description(stage, field.name), 96)), " " * 10))
-        click.echo()
+    click.echo("\n".join(_summary(name, stage) for name, stage in STAGES.items()))
+    click.echo("Values are as in TOML: --set vignetting.center=[0.5,0.5]. Default -: from the file, or not given.")
 
 
-def _default(field: dataclasses.Field[Any]) -> str:
-    return "from the file, or not given" if field.default is None else str(field.default)
+def _summary(name: str, stage: type[Any]) -> str:
+    title = (inspect.getdoc(stage) or "").splitlines()[0].replace("``", "")
+    lines = [name, *textwrap.wrap(title, _WIDTH, initial_indent="  ", subsequent_indent="  ")]
+    for field in dataclasses.fields(stage):
+        kind, text, choices = describe(stage, field.name)
+        entry = f"    {field.name:13} {_value(field.default):11} {f'{kind}: ' if kind else ''}{text}"
+        lines += textwrap.wrap(entry, _WIDTH, subsequent_indent=" " * 30, drop_whitespace=True) if text else [entry]
+        for choice in choices:
+            lines += textwrap.wrap(choice, _WIDTH, initial_indent=" " * 30, subsequent_indent=" " * 34)
+    return "\n".join(lines) + "\n"
 
 
-def _description(stage: type[Any], parameter: str) -> str:
-    """Return type, range and first sentence of a parameter, from the numpydoc docstring."""
+def _value(default: Any) -> str:
+    """Return a default as --set takes it."""
+    if default is None:
+        return "-"
+    if isinstance(default, tuple):
+        return str(list(default))
+    return str(default).lower() if isinstance(default, bool) else str(default)
+
+
+def describe(stage: type[Any], parameter: str) -> tuple[str, str, list[str]]:
+    """Return kind, first sentence and the explained choices of a parameter, from the numpydoc docstring."""
     found = re.search(rf"^{parameter} : (.*)\n((?:    .*\n?|\n)+)", inspect.getdoc(stage) or "", re.MULTILINE)
     if not found:
-        return ""
+        return "", "", []
     kind = re.sub(r", (default.*|optional)$", "", found[1])
-    text = " ".join(found[2].split()).replace("``", "").replace("`", "")
-    first = re.split(r"(?<=\.)\s(?!\.)", text)[0]
-    return f"{kind}. {first}"
+    text, *choices = (" ".join(part.split()) for part in _plain(found[2]).split("\n    * "))
+    if choices:
+        return "", text or "one of", choices
+    kind = kind.strip("{}").replace('"', "").replace(", ", "|") if kind.startswith("{") else _KINDS.get(kind, kind)
+    return kind, re.split(r"(?<=[^.]\.)\s", text)[0], []
+
+
+def _plain(docstring: str) -> str:
+    """Return the indented text of a parameter without reST's quotes; what follows a list is left out."""
+    return "\n" + re.sub(r"\n\n    \w(.|\n)*", "", docstring.replace("``", "").replace("`", "")).rstrip()

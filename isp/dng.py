@@ -1,79 +1,29 @@
-"""What a DNG says and rawpy loses: black per site, rectangles, noise and lens shading (DNG specification 1.7.1).
-
-tifffile walks the directories; here is only which one holds the picture and what its tags mean.
-"""
+"""What a DNG says and rawpy loses: black per site, rectangles, noise and lens shading (DNG specification 1.7.1)."""
 
 from __future__ import annotations
 
-import io
-import itertools
 import logging
 import math
 from dataclasses import dataclass
 
-import tifffile
-
 from isp.errors import RawError
 from isp.frame import Rectangle
 from isp.opcodes import LensShading, parse_opcodes
+from isp.tiff import Picture
 
 logger = logging.getLogger(__name__)
 
-_TIFF = (b"II*\0", b"MM\0*")
-_CFA, _LINEAR_RAW = 32803, 34892
 _LOSSY_JPEG, _JPEG_XL = 34892, 52546
 _FLOAT = 3
 _MAP_POLYNOMIAL = 8  # LibRaw applies it to lossy pictures itself
-_RATIONALS = (5, 10)
-_MAX_PAGES, _MAX_PLANES, _MAX_LEVELS = 32, 4, 4096
+_MAX_PLANES, _MAX_LEVELS = 4, 4096
+_MAX_EXPOSURE = 20.0  # stops; more is damage
 
 # Tags by their number, named as in the specification.
-_WIDTH, _LENGTH, _COMPRESSION, _PHOTOMETRIC, _SAMPLES, _SAMPLE_FORMAT = 256, 257, 259, 262, 277, 339
-_SUBFILE, _STRIPS, _STRIP_BYTES, _TILES, _TILE_BYTES = 254, 273, 279, 324, 325
-_DNG_VERSION, _BLACK_REPEAT, _BLACK, _BLACK_H, _BLACK_V = 50706, 50713, 50714, 50715, 50716
+_BITS, _COMPRESSION, _SAMPLES, _SAMPLE_FORMAT = 258, 259, 277, 339
+_BLACK_REPEAT, _BLACK, _BLACK_H, _BLACK_V, _WHITE = 50713, 50714, 50715, 50716, 50717
 _CROP_ORIGIN, _CROP_SIZE, _NEUTRAL, _BASELINE_EXPOSURE = 50719, 50720, 50728, 50730
 _ACTIVE, _MASKED, _OPCODES_2, _OPCODES_3, _NOISE = 50829, 50830, 51009, 51022, 51041
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """The directory that holds the raw picture, and the main one, which holds what is true of all.
-
-    `tag` looks in the first, then in the second.
-    """
-
-    name: str
-    main: tifffile.TiffPage
-    page: tifffile.TiffPage
-
-    @property
-    def is_dng(self) -> bool:
-        """Whether it is a DNG or the raw file of a maker that uses TIFF."""
-        return _DNG_VERSION in self.main.tags
-
-    def tag(self, code: int) -> object:
-        """Return the value of a tag, or None where it is absent or damaged."""
-        for page in (self.page, self.main):
-            try:
-                if code in page.tags:
-                    tag = page.tags[code]
-                    return _ratios(tag.value) if tag.dtype in _RATIONALS else tag.value
-            except Exception as error:  # tifffile checks little; a damaged tag is an absent tag
-                logger.warning("%s: TIFF tag %d is damaged (%s); it is left out", self.name, code, error)
-        return None
-
-    def numbers(self, code: int) -> tuple[float, ...]:
-        """Return the value of a tag as numbers; none where it is absent, damaged or no number."""
-        value = self.tag(code)
-        try:
-            return tuple(float(v) for v in value) if hasattr(value, "__iter__") else (float(value),)  # type: ignore
-        except (TypeError, ValueError):
-            return ()
-
-    def integer(self, code: int, default: int) -> int:
-        """Return the first number of a tag."""
-        numbers = self.numbers(code)
-        return int(numbers[0]) if numbers and math.isfinite(numbers[0]) else default
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +34,8 @@ class DngTags:
     ----------
     black : tuple of tuple of tuple of float
         DN by row, column and plane, its corner that of the active area. None if LibRaw has changed the scale.
+    white : tuple of float
+        DN by plane, WhiteLevel or its default. Empty if LibRaw has changed the scale.
     black_rows, black_columns : tuple of float
         BlackLevelDeltaV and BlackLevelDeltaH of the active area.
     active : Rectangle or None
@@ -103,6 +55,7 @@ class DngTags:
     """
 
     black: tuple[tuple[tuple[float, ...], ...], ...] | None
+    white: tuple[float, ...]
     black_rows: tuple[float, ...]
     black_columns: tuple[float, ...]
     active: Rectangle | None
@@ -112,76 +65,6 @@ class DngTags:
     baseline_exposure: float
     noise: tuple[tuple[float, float], ...]
     lens_shading: tuple[LensShading, ...]
-
-
-def find_picture(content: bytes, name: str) -> Picture | None:
-    """Return the directories of a TIFF-based raw file; None if it is no TIFF or its structure is damaged.
-
-    Parameters
-    ----------
-    content : bytes
-        The file.
-    name : str
-        Its name, for messages.
-    """
-    if not content.startswith(_TIFF):
-        return None
-    try:
-        pages = list(_pages(content))
-        found = [page for page in pages if _is_raw(page)]
-    except Exception as error:  # as above; LibRaw has the last word on the pixels
-        logger.warning("%s: TIFF structure is damaged (%s); its tags are left out", name, error)
-        return None
-    if not found:
-        return None
-    return Picture(name, pages[0], max(found, key=lambda page: page.imagewidth * page.imagelength))
-
-
-def _pages(content: bytes) -> list[tifffile.TiffPage]:
-    main = list(itertools.islice(tifffile.TiffFile(io.BytesIO(content)).pages, _MAX_PAGES))
-    nested = [sub for page in main for sub in itertools.islice(page.pages or (), _MAX_PAGES)]
-    return [page for page in main + nested if isinstance(page, tifffile.TiffPage)]
-
-
-def _is_raw(page: tifffile.TiffPage) -> bool:
-    photometric, subfile = (page.tags.valueof(code, default=0) for code in (_PHOTOMETRIC, _SUBFILE))
-    return int(photometric) in (_CFA, _LINEAR_RAW) and int(subfile) == 0
-
-
-def check_strips(picture: Picture, size: int) -> None:
-    """Raise `RawError` if strips or tiles of the raw picture lie outside the file of `size` bytes.
-
-    LibRaw reads some of them without looking and the process dies of it.
-    """
-    end = _end(picture)
-    if end > size:
-        raise RawError(
-            f"{picture.name}: its pixels end at byte {end:,.0f} but the file has only {size:,} bytes; "
-            "it is cut short or damaged, copy it from the card again"
-        )
-
-
-def is_cut_short(content: bytes) -> bool:
-    """Whether any directory of a TIFF-based file, previews too, has strips or tiles beyond the file's end."""
-    if not content.startswith(_TIFF):
-        return False
-    try:
-        return any(_end(Picture("", page, page)) > len(content) for page in _pages(content))
-    except Exception:  # as in `find_picture`
-        return False
-
-
-def _end(picture: Picture) -> float:
-    pairs = [
-        *zip(picture.numbers(_STRIPS), picture.numbers(_STRIP_BYTES), strict=False),
-        *zip(picture.numbers(_TILES), picture.numbers(_TILE_BYTES), strict=False),
-    ]
-    return max((offset + count for offset, count in pairs), default=0.0)
-
-
-def claimed_size(picture: Picture) -> tuple[int, int]:
-    """Return the width and height that the directory states."""
-    return picture.integer(_WIDTH, 0), picture.integer(_LENGTH, 0)
 
 
 def read_dng(picture: Picture) -> DngTags:
@@ -196,27 +79,23 @@ def read_dng(picture: Picture) -> DngTags:
     exposure = picture.numbers(_BASELINE_EXPOSURE)
     return DngTags(
         black=None if rescaled else _black(picture),
-        black_rows=() if rescaled else _finite(picture, _BLACK_V),
-        black_columns=() if rescaled else _finite(picture, _BLACK_H),
+        white=() if rescaled else _white(picture),
+        black_rows=() if rescaled else picture.finite(_BLACK_V),
+        black_columns=() if rescaled else picture.finite(_BLACK_H),
         active=next(iter(_rectangles(picture, _ACTIVE)), None),
         crop=_crop(picture),
         masked=_rectangles(picture, _MASKED),
         neutral=picture.numbers(_NEUTRAL),
-        baseline_exposure=exposure[0] if exposure and abs(exposure[0]) < 20 else 0.0,
+        baseline_exposure=exposure[0] if exposure and abs(exposure[0]) < _MAX_EXPOSURE else 0.0,
         noise=_noise(picture, noise),
         lens_shading=_lens_shading(picture, applied),
     )
 
 
-def _finite(picture: Picture, code: int) -> tuple[float, ...]:
-    numbers = picture.numbers(code)
-    return numbers if all(map(math.isfinite, numbers)) else ()
-
-
 def _black(picture: Picture) -> tuple[tuple[tuple[float, ...], ...], ...]:
-    levels = _finite(picture, _BLACK) or (0.0,)
+    levels = picture.finite(_BLACK) or (0.0,)
     planes = max(picture.integer(_SAMPLES, 1), 1)
-    repeat = _finite(picture, _BLACK_REPEAT)
+    repeat = picture.finite(_BLACK_REPEAT)
     rows, columns = (int(repeat[0]), int(repeat[1])) if len(repeat) == 2 else (1, 1)
     if len(levels) == 1 and 1 <= rows * columns * planes <= _MAX_LEVELS:  # some writers give one level for all
         levels *= rows * columns * planes
@@ -230,14 +109,21 @@ def _black(picture: Picture) -> tuple[tuple[tuple[float, ...], ...], ...]:
     )
 
 
+def _white(picture: Picture) -> tuple[float, ...]:
+    levels = tuple(min(level, 65535.0) for level in picture.finite(_WHITE))
+    if len(levels) == picture.integer(_SAMPLES, 1):
+        return levels
+    return levels[:1] or tuple(2.0**bits - 1 for bits in picture.finite(_BITS) if 1 <= bits <= 16)
+
+
 def _rectangles(picture: Picture, code: int) -> tuple[Rectangle, ...]:
-    edges = [int(number) for number in _finite(picture, code)]
+    edges = [int(number) for number in picture.finite(code)]
     quadruples = zip(edges[::4], edges[1::4], edges[2::4], edges[3::4], strict=False)
     return tuple(Rectangle(top, left, bottom - top, right - left) for top, left, bottom, right in quadruples)
 
 
 def _crop(picture: Picture) -> Rectangle | None:
-    origin, size = _finite(picture, _CROP_ORIGIN), _finite(picture, _CROP_SIZE)
+    origin, size = picture.finite(_CROP_ORIGIN), picture.finite(_CROP_SIZE)
     if len(size) != 2:
         return None
     left, top = origin if len(origin) == 2 else (0.0, 0.0)
@@ -262,7 +148,3 @@ def _lens_shading(picture: Picture, applied: frozenset[int]) -> tuple[LensShadin
             except RawError as error:
                 logger.warning("%s: %s; its lens shading is left out", picture.name, error)
     return found
-
-
-def _ratios(flat: tuple[int, ...]) -> tuple[float, ...]:
-    return tuple(n / d if d else math.nan for n, d in zip(flat[::2], flat[1::2], strict=True))

@@ -36,7 +36,6 @@ def encode_jpeg(picture: NDArray[Any], extras: Extras) -> bytes:
         picture,
         extension=".jpg",
         plugin="pillow",
-        mode="RGB",  # else a picture 2 to 4 pixels wide is taken for a stack of greys
         quality=extras.quality,
         subsampling=extras.subsampling,
         icc_profile=extras.profile,

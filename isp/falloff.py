@@ -58,23 +58,28 @@ def mechanical(r2: Field, onset: float, loss: float) -> Field:
     return np.asarray(1.0 / (1.0 - loss * s * s))
 
 
-def gain_map(shading: GainMap, plane: int, height: int, width: int) -> Field:
-    """Return a gain map interpolated bilinearly over an image of height x width, held beyond its outer points."""
+def gain_map(
+    shading: GainMap, plane: int, height: int, width: int, area: tuple[slice, slice] = (slice(None), slice(None))
+) -> Field:
+    """Return a gain map interpolated bilinearly over an image of height x width, held beyond its outer points.
+
+    With `area` only at those of its rows and columns.
+    """
     points = np.array(shading.points)[:, :, min(plane, len(shading.points[0][0]) - 1)]
-    rows, row_share = _positions(height, len(points), shading.spacing[0], shading.origin[0])
-    columns, column_share = _positions(width, points.shape[1], shading.spacing[1], shading.origin[1])
-    next_row, next_column = np.minimum(rows + 1, len(points) - 1), np.minimum(columns + 1, points.shape[1] - 1)
-    left = points[rows] * (1 - row_share[:, None]) + points[next_row] * row_share[:, None]
-    return np.asarray(left[:, columns] * (1 - column_share) + left[:, next_column] * column_share)
+    (first, next_row), row_share = _positions(height, area[0], len(points), shading.spacing[0], shading.origin[0])
+    (left, right), share = _positions(width, area[1], points.shape[1], shading.spacing[1], shading.origin[1])
+    across = points[:, left] * (1 - share) + points[:, right] * share
+    return np.asarray(across[first] * (1 - row_share[:, None]) + across[next_row] * row_share[:, None])
 
 
-def _positions(size: int, count: int, spacing: float, origin: float) -> tuple[NDArray[np.intp], Field]:
-    """Return for each pixel centre the map point before it and the share of the next one."""
-    if count == 1:
-        return np.zeros(size, np.intp), np.zeros(size)
-    position = np.clip(((np.arange(size) + 0.5) / size - origin) / spacing, 0, count - 1)
-    before = np.minimum(position.astype(np.intp), count - 2)
-    return before, position - before
+def _positions(
+    size: int, pixels: slice, count: int, spacing: float, origin: float
+) -> tuple[tuple[NDArray[np.intp], NDArray[np.intp]], Field]:
+    """Return for pixel centres along an axis the map point before each, the one after, and the share of the latter."""
+    centres = (np.arange(size)[pixels] + 0.5) / size
+    position = np.clip((centres - origin) / spacing if count > 1 else np.zeros(len(centres)), 0, count - 1)
+    before = np.minimum(position.astype(np.intp), max(count - 2, 0))
+    return (before, np.minimum(before + 1, count - 1)), position - before
 
 
 def from_file(meta: Meta, colours: int) -> NDArray[np.float32]:
@@ -110,7 +115,7 @@ def _apply(shading: LensShading, field: NDArray[np.float32], meta: Meta) -> None
         slice(shading.left, shading.right, shading.column_pitch),
     )
     for plane in range(shading.plane, shading.plane + min(shading.planes, 3)):
-        gains = gain_map(shading, plane - shading.plane, height, width)[area]
+        gains = gain_map(shading, plane - shading.plane, height, width, area)
         if colours == 3:
             field[(*area, plane)] *= gains
         elif shading.after_demosaic:

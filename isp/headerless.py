@@ -88,18 +88,22 @@ def read_headerless(
             "correct the width, height or type"
         )
     words = np.frombuffer(file.content, np.uint8 if bits == 8 else np.dtype(f"{order}u2"))
-    whole = Rectangle(0, 0, height, width)
-    meta = Meta(
-        cfa=_pattern(cfa, "read_headerless"),
-        black=((float(black),),),
-        white=white_level,
-        size=(height, width),
+    meta = _meta(layout, white_level, gains, file.name)
+    return Frame(words.reshape(height, width).astype(np.uint16), Space.RAW, meta)
+
+
+def _meta(layout: Layout, white: float, gains: Gains | None, name: str) -> Meta:
+    whole = Rectangle(0, 0, layout.height, layout.width)
+    return Meta(
+        cfa=_pattern(layout.cfa, "read_headerless"),
+        black=((float(layout.black),),),
+        white=white,
+        size=(layout.height, layout.width),
         active=whole,
         crop=whole,
         white_balance=gains,
-        name=file.name,
+        name=name,
     )
-    return Frame(words.reshape(height, width).astype(np.uint16), Space.RAW, meta)
 
 
 def parse_layout(text: str) -> Layout:

@@ -11,13 +11,14 @@ import rawpy
 from numpy.typing import NDArray
 
 from isp.border import masked_border, measure_border
-from isp.dng import DngTags, check_strips, claimed_size, find_picture, read_dng
+from isp.dng import DngTags, read_dng
 from isp.errors import RawError, require, require_choice
 from isp.frame import Frame, Meta, Rectangle, Space
 from isp.headerless import find_sidecar, read_headerless
-from isp.sensor import Areas, find_areas, read_black, read_cfa, read_matrix, read_white_balance
+from isp.sensor import Areas, find_areas, read_black, read_cfa, read_matrix, read_white, read_white_balance
 from isp.source import FilePath, Source, check_claim, load, opened
 from isp.tags import Story, complete, read_exif, read_story
+from isp.tiff import check_strips, claimed_size, find_picture
 
 logger = logging.getLogger(__name__)
 
@@ -73,14 +74,14 @@ def read_raw(source: FilePath | BinaryIO, *, crop: str = "camera", max_pixels: i
 def _read(raw: rawpy.RawPy, file: Source, story: Story, tags: DngTags | None, crop: str) -> Frame:
     stored, demosaiced = _pixels(raw, file)
     areas = find_areas(raw, tags, file.name)
-    black = read_black(raw, tags, areas.active)
+    black, white = read_black(raw, tags, areas.active), read_white(raw, tags)
     monochrome = raw.num_colors == 1
     meta = Meta(
         cfa=((0, 1), (1, 2)) if demosaiced else read_cfa(raw, areas.active, file.name),
         black=_rows(black[..., 0]),
         black_rows=_fitting(tags.black_rows, areas.active.height, file.name) if tags else (),
         black_columns=_fitting(tags.black_columns, areas.active.width, file.name) if tags else (),
-        white=float(raw.white_level),
+        white=float(white.min()),
         size=(areas.active.height, areas.active.width),
         active=Rectangle(0, 0, areas.active.height, areas.active.width),
         crop=areas.crop,
@@ -99,7 +100,7 @@ def _read(raw: rawpy.RawPy, file: Source, story: Story, tags: DngTags | None, cr
     if meta.white <= highest:
         raise RawError(f"{file.name}: white level {meta.white:g} is not above black {highest:g}; the file is damaged")
     if demosaiced:
-        return _demosaiced(stored, meta, black, areas, crop)
+        return _demosaiced(stored, meta, black, white, areas, crop)
     meta = dataclasses.replace(meta, border=measure_border(stored, masked_border(tags, areas), meta.cfa, areas.active))
     return _cut(stored, meta, areas, crop)
 
@@ -162,7 +163,14 @@ def _rows(pattern: NDArray[Any]) -> tuple[tuple[Any, ...], ...]:
     return tuple(tuple(row) for row in pattern.tolist())
 
 
-def _demosaiced(stored: NDArray[np.uint16], meta: Meta, black: NDArray[np.float64], areas: Areas, crop: str) -> Frame:
+def _demosaiced(
+    stored: NDArray[np.uint16],
+    meta: Meta,
+    black: NDArray[np.float64],
+    white: NDArray[np.float64],
+    areas: Areas,
+    crop: str,
+) -> Frame:
     """Return (value - black) / (white - black); outside the active area the black repeats its pattern."""
     meta = _in_full_frame(meta, areas) if crop == "full" else meta
     if crop == "active":
@@ -176,6 +184,5 @@ def _demosaiced(stored: NDArray[np.uint16], meta: Meta, black: NDArray[np.float6
         level = level + np.array(meta.black_rows, np.float32)[:, None, None]
     if meta.black_columns:
         level = level + np.array(meta.black_columns, np.float32)[None, :, None]
-    white = np.float32(meta.white)
     meta = dataclasses.replace(meta, black=((0.0,),), black_rows=(), black_columns=())
-    return Frame((pixels - level) / (white - level), Space.CAMERA, meta, gains=(1.0, 1.0, 1.0))
+    return Frame((pixels - level) / (white.astype(np.float32) - level), Space.CAMERA, meta, gains=(1.0, 1.0, 1.0))

@@ -108,6 +108,17 @@ def read_black(raw: rawpy.RawPy, tags: DngTags | None, active: Rectangle) -> NDA
     return levels[_colours(raw, active)][..., None]
 
 
+def read_white(raw: rawpy.RawPy, tags: DngTags | None) -> NDArray[np.float64]:
+    """Return the white level in DN, one or one by plane.
+
+    A DNG's comes from its tags, because LibRaw lowers that of a linear one by the black that is common to its planes.
+    """
+    stack = raw.raw_type == rawpy.RawType.Stack
+    if tags and len(tags.white) in ((1, 3) if stack else (1,)):
+        return np.array(tags.white)
+    return np.array([float(raw.white_level)])
+
+
 def read_white_balance(raw: rawpy.RawPy, tags: DngTags | None, name: str) -> Gains | None:
     """Return the as-shot gains with G = 1; a DNG's from its tags, because LibRaw bends those of linear ones."""
     if tags and len(tags.neutral) == 3 and min(tags.neutral) > 0:

@@ -11,8 +11,8 @@ from typing import BinaryIO, NamedTuple
 
 import rawpy
 
-from isp.dng import is_cut_short
 from isp.errors import RawError
+from isp.tiff import is_cut_short
 
 LIBRAW = "LibRaw " + ".".join(map(str, rawpy.libraw_version))
 FilePath = str | bytes | os.PathLike[str] | os.PathLike[bytes]

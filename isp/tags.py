@@ -95,13 +95,14 @@ def complete(story: Story, raw: rawpy.RawPy, name: str) -> Story:
     if shutter == aperture == 1.0:  # what LibRaw makes of 0/0
         shutter = aperture = None
     stamp = other.timestamp
+    usable = story.make is None and stamp and stamp.year >= _FIRST_YEAR  # with EXIF it is EXIF's, nonsense made valid
     libraw = Story(
         lens=_clean(lens.model),
         iso=_positive(other.iso_speed),
         shutter=shutter,
         aperture=aperture,
         focal_length=_positive(other.focal_length),
-        time=stamp.strftime("%Y:%m:%d %H:%M:%S") if stamp and stamp.year >= _FIRST_YEAR else None,
+        time=stamp.strftime("%Y:%m:%d %H:%M:%S") if usable else None,
         artist=_clean(other.artist),
     )
     return _merge(story, libraw)
