@@ -171,14 +171,14 @@ def _convert_all(jobs: list[Job], settings: Settings) -> int:
         count = f"[{done + 1}/{len(jobs)}] " if len(jobs) > 1 else ""
         left = (time.perf_counter() - start) / done * (len(jobs) - done) if done else 0.0
         if on_terminal():
-            _show(f"{count}{job.source.name} ..{f' about {left:.0f} s left' if left >= 1 else ''}")
+            _show(f"{count}{job.source.name} ...{f' about {left:.0f} s left' if left >= 1 else ''}")
         failed += not _run(job, settings, count)
     return failed
 
 
 def _show(progress: str) -> None:
     """Put a line on the terminal that the next one wipes; it must not wrap, for only one line is wiped."""
-    from isp.atomic import printable
+    from isp.errors import printable
 
     width = shutil.get_terminal_size().columns - 1
     click.echo(f"{clear_line()}{printable(progress)[:width]}", err=True, nl=False)
@@ -186,9 +186,8 @@ def _show(progress: str) -> None:
 
 def _run(job: Job, settings: Settings, count: str) -> bool:
     """Convert one file and say so; a file's own failure is reported, the disk's ends everything."""
-    from isp.atomic import printable
     from isp.convert import convert_file
-    from isp.errors import IspError, StorageError
+    from isp.errors import IspError, StorageError, printable
 
     start = time.perf_counter()
     try:

@@ -20,7 +20,7 @@ EPILOG = """
 Examples:
   isp convert IMG_0001.NEF                    writes IMG_0001.jpg beside it
   isp convert photos/ -d out --format tiff    a folder, 16-bit TIFF
-  isp info IMG_0001.NEF                       what the file says, and every doubt
+  isp info IMG_0001.NEF                       what the file says, every doubt
   isp stages                                  the steps and their parameters
 
 Exit codes: 0 done, 1 some file failed, 2 wrong usage, 3 environment (disk full, read-only), 130 interrupted.

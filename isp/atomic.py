@@ -9,7 +9,7 @@ import secrets
 import stat
 from pathlib import Path
 
-from isp.errors import StorageError, WriteError
+from isp.errors import StorageError, WriteError, printable
 
 NAME_BYTES = 255  # the longest name that common file systems take
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EACCES}
@@ -24,11 +24,6 @@ _REASONS = {
     errno.EFBIG: "the file is larger than the disk or the process limit allows",
     errno.ENAMETOOLONG: "its name is too long; choose a shorter one",
 }
-
-
-def printable(path: str | os.PathLike[str]) -> str:
-    r"""Return `path` for a message: bytes that are not UTF-8 show as ``\xff``, so printing it never fails."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def check_target(path: str | os.PathLike[str], *, overwrite: bool) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from isp.calibration import Areas, intersection
 from isp.dng import DngTags
 from isp.frame import Border, Rectangle
-from isp.sensor import Areas, intersection
 
 _MIN_PIXELS = 64  # per site, to make a mean
 _OUTLIER = 4.0  # robust standard deviations

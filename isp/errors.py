@@ -1,5 +1,9 @@
 """What can go wrong for a user: one short line each, and the exit code that the command line gives it."""
 
+from __future__ import annotations
+
+import os
+
 
 class IspError(Exception):
     """Base of every error that is the user's or the file's, not a bug; its text is one complete line."""
@@ -57,6 +61,12 @@ def require(condition: bool, where: str, parameter: str, value: object, allowed:
         raise ParameterError(f"{where}: {parameter} = {value!r} is not allowed; give {allowed}")
 
 
-def require_choice(where: str, parameter: str, value: object, choices: "tuple[str, ...]") -> None:
+def require_choice(where: str, parameter: str, value: object, choices: tuple[str, ...]) -> None:
     """Raise `ParameterError` unless `value` is one of `choices`."""
     require(value in choices, where, parameter, value, "one of " + ", ".join(choices))
+
+
+def printable(path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> str:
+    r"""Return a path as text that any terminal and log takes: what is not UTF-8 or not printable becomes ``\x..``."""
+    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -114,7 +114,8 @@ def _apply(shading: LensShading, field: NDArray[np.float32], meta: Meta) -> None
         slice(shading.top, shading.bottom, shading.row_pitch),
         slice(shading.left, shading.right, shading.column_pitch),
     )
-    for plane in range(shading.plane, shading.plane + min(shading.planes, 3)):
+    planes = 3 if colours == 3 or shading.after_demosaic else 1  # that the image has where DNG applies the list
+    for plane in range(shading.plane, min(shading.plane + shading.planes, planes)):
         gains = gain_map(shading, plane - shading.plane, height, width, area)
         if colours == 3:
             field[(*area, plane)] *= gains

@@ -58,12 +58,12 @@ class Border(NamedTuple):
     """What the optically black border of the sensor measured, in DN.
 
     `mean` has one value per site of the CFA pattern, phased like `Meta.cfa`; `noise` is the standard deviation
-    of one pixel; `count` the number of pixels that entered.
+    of one pixel; `pixels` the number of those that entered.
     """
 
     mean: tuple[tuple[float, ...], ...]
     noise: float
-    count: int
+    pixels: int
 
 
 class Gps(NamedTuple):

@@ -65,7 +65,8 @@ def square_pixels(image: NDArray[Any], aspect: float) -> NDArray[Any]:
 
     ``aspect > 1``: new width = int(W aspect + 1/2), column j samples position j / aspect.
     ``aspect < 1``: new height = int(H / aspect + 1/2), row i samples position i aspect.
-    Between two pixels the value is interpolated linearly; past the last one it is held. As LibRaw's `stretch`.
+    Between two pixels the value is interpolated linearly; past the last one it is held. The size is that of LibRaw's
+    `stretch`, which repeats whole columns instead.
 
     Parameters
     ----------

@@ -11,9 +11,9 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from isp.errors import ParameterError, RawError, require, require_choice
+from isp.errors import ParameterError, RawError, printable, require, require_choice
 from isp.frame import Frame, Gains, Meta, Rectangle, Space
-from isp.source import FilePath, load, printable
+from isp.source import FilePath, load
 
 _PATTERNS = ("RGGB", "BGGR", "GRBG", "GBRG")
 _DTYPES = {"uint8": 8, "uint10": 10, "uint12": 12, "uint14": 14, "uint16": 16}

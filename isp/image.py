@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isp import icc
-from isp.atomic import atomic_write, check_target, printable
+from isp.atomic import atomic_write, check_target
 from isp.encoders import Extras, encode_jpeg, encode_png, encode_tiff
-from isp.errors import ParameterError, WriteError, require, require_choice
+from isp.errors import ParameterError, WriteError, printable, require, require_choice
 from isp.frame import Frame, Space
 from isp.geometry import upright
 from isp.threads import over_rows
@@ -90,7 +90,6 @@ def write_image(
     subsampling: str = "4:2:0",
     overwrite: bool = False,
     metadata: bool = True,
-    encoding: str | None = "srgb",
 ) -> Path:
     """Write `frame` as a picture: upright, rounded once, with profile and EXIF, whole or not at all.
 
@@ -99,7 +98,8 @@ def write_image(
     Parameters
     ----------
     frame : Frame
-        DISPLAY, or LINEAR for linear light.
+        DISPLAY, or LINEAR for linear light. Its `encoding` decides the colour profile that is embedded; a curve that
+        is neither sRGB nor linear gets none.
     path : str or path
         Target in an existing folder.
     file_format : str, optional
@@ -114,8 +114,6 @@ def write_image(
         Replace an existing file.
     metadata : bool
         Write EXIF; without it a file says nothing but its profile.
-    encoding : str, optional
-        Which curve a DISPLAY frame has been through: "srgb", "linear", or None for any other, which embeds no profile.
 
     Returns
     -------
@@ -136,8 +134,7 @@ def write_image(
         raise ParameterError(f"{where}: the frame is still {frame.space.name}; {_MISSING[frame.space]}")
     require(quality in range(1, 101), where, "quality", quality, "a JPEG quality from 1 to 100")
     require_choice(where, "subsampling", subsampling, ("4:4:4", "4:2:2", "4:2:0"))
-    require(encoding in ("srgb", "linear", None), where, "encoding", encoding, "'srgb', 'linear' or None")
-    encoding = "linear" if frame.space is Space.LINEAR else encoding
+    encoding = "linear" if frame.space is Space.LINEAR else frame.encoding
     name = _format_name(path, file_format)
     depth = _depth(name, bit_depth, encoding)
     check_target(path, overwrite=overwrite)

@@ -40,7 +40,9 @@ class Kernel:
     @functools.cached_property
     def _dispatcher(self) -> Any:
         import numba
-        from numba.core import config
+        from numba.core import config as numba_config
+
+        config: Any = numba_config  # its attributes are made at run time
 
         with _lock:  # the setting is global to the process: lend it ours for this one function only
             theirs = config.CACHE_DIR

@@ -9,9 +9,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from isp.atomic import printable
 from isp.convert import Settings
-from isp.errors import ParameterError, PipelineError, RawError, StorageError
+from isp.errors import ParameterError, PipelineError, RawError, StorageError, printable
 from isp.frame import Space
 from isp.image import FORMATS, SUFFIXES
 from isp.pipeline import Pipeline
@@ -60,7 +59,9 @@ def plan(
     found = find(sources, headerless=settings.headerless is not None)
     if not found:
         raise ParameterError(f"no raw files in {', '.join(map(printable, sources))}; name files, or another folder")
-    if file is not None and (folder is not None or len(found) > 1):
+    if file is not None and folder is not None:
+        raise ParameterError("-o FILE and -d DIR exclude each other; give one of them")
+    if file is not None and len(found) > 1:
         raise ParameterError(f"-o {printable(file)} is for one raw file; give -d DIR for {len(found)} files")
     jobs = [Job(found[0], file)] if file is not None else name_targets(found, folder, _SUFFIX[file_format])
     spare_sources(jobs)

@@ -11,14 +11,23 @@ import rawpy
 from numpy.typing import NDArray
 
 from isp.border import masked_border, measure_border
-from isp.dng import DngTags, read_dng
+from isp.calibration import (
+    Areas,
+    find_areas,
+    read_black,
+    read_cfa,
+    read_kodak_matrix,
+    read_matrix,
+    read_white,
+    read_white_balance,
+)  # fmt: skip
+from isp.dng import read_dng
 from isp.errors import RawError, require, require_choice
 from isp.frame import Frame, Meta, Rectangle, Space
 from isp.headerless import find_sidecar, read_headerless
-from isp.sensor import Areas, find_areas, read_black, read_cfa, read_matrix, read_white, read_white_balance
 from isp.source import FilePath, Source, check_claim, load, opened
 from isp.tags import Story, complete, read_exif, read_story
-from isp.tiff import check_strips, claimed_size, find_picture
+from isp.tiff import Picture, check_strips, claimed_size, find_picture
 
 logger = logging.getLogger(__name__)
 
@@ -67,11 +76,11 @@ def read_raw(source: FilePath | BinaryIO, *, crop: str = "camera", max_pixels: i
         check_claim(file, *claimed_size(picture), max_pixels)
         check_strips(picture, len(file.content))
     with opened(file, max_pixels, story.camera) as raw:
-        tags = read_dng(picture) if picture is not None and picture.is_dng else None
-        return _read(raw, file, complete(story, raw, file.name), tags, crop)
+        return _read(raw, file, complete(story, raw, file.name), picture, crop)
 
 
-def _read(raw: rawpy.RawPy, file: Source, story: Story, tags: DngTags | None, crop: str) -> Frame:
+def _read(raw: rawpy.RawPy, file: Source, story: Story, picture: Picture | None, crop: str) -> Frame:
+    tags = read_dng(picture) if picture is not None and picture.is_dng else None
     stored, demosaiced = _pixels(raw, file)
     areas = find_areas(raw, tags, file.name)
     black, white = read_black(raw, tags, areas.active), read_white(raw, tags)
@@ -89,7 +98,7 @@ def _read(raw: rawpy.RawPy, file: Source, story: Story, tags: DngTags | None, cr
         pixel_aspect=raw.sizes.pixel_aspect if 0.1 <= raw.sizes.pixel_aspect <= 10 else 1.0,
         demosaiced=demosaiced,
         white_balance=None if monochrome else read_white_balance(raw, tags, file.name),
-        xyz_to_camera=None if monochrome else read_matrix(raw, tags, file.name),
+        xyz_to_camera=None if monochrome else read_matrix(raw, tags, file.name) or read_kodak_matrix(picture),
         baseline_exposure=tags.baseline_exposure if tags else 0.0,
         noise=tags.noise if tags else (),
         lens_shading=tags.lens_shading if tags else (),

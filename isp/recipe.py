@@ -9,8 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from isp.atomic import printable
-from isp.errors import IspError, ParameterError, PipelineError
+from isp.errors import IspError, ParameterError, PipelineError, printable
 from isp.pipeline import Pipeline, default_pipeline, frozen, stage_class
 from isp.stages import STAGES, Demosaic, Denoise, Exposure, Gamma, Tone, Vignetting, WhiteBalance
 
@@ -64,10 +63,10 @@ def load_recipe(path: Path) -> Pipeline:
     """Read a recipe file and check the type of every value in it; errors name the file."""
     try:
         pipeline = Pipeline.load(path)
-        names = {stage: name for name, stage in STAGES.items()}
+        names = {kind: name for name, kind in STAGES.items()}
         for stage in pipeline.stages:
-            values = {field.name: getattr(stage, field.name) for field in dataclasses.fields(type(stage))}
-            check_types(names[type(stage)], values)
+            name = names[type(stage)]
+            check_types(name, {field.name: getattr(stage, field.name) for field in dataclasses.fields(STAGES[name])})
     except ParameterError as error:
         raise PipelineError(f"{printable(path)}: {error}") from error
     except IspError:

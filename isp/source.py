@@ -11,7 +11,7 @@ from typing import BinaryIO, NamedTuple
 
 import rawpy
 
-from isp.errors import RawError
+from isp.errors import RawError, printable
 from isp.tiff import is_cut_short
 
 LIBRAW = "LibRaw " + ".".join(map(str, rawpy.libraw_version))
@@ -39,12 +39,6 @@ class Source(NamedTuple):
     name: str
     content: bytes
     path: str | bytes | None
-
-
-def printable(path: str | bytes) -> str:
-    r"""Return a path as text that any terminal and log takes: what is not UTF-8 or not printable becomes ``\x..``."""
-    text = os.fsencode(path).decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def load(source: FilePath | BinaryIO, max_pixels: int) -> Source:

@@ -73,7 +73,7 @@ def balance_gains(data, site, keep, statistic):
 
 
 def bilinear(mosaic, cfa, weights):
-    """Keep a site's own colour; the others are sum(w v) / sum(w) over the samples inside the image, if there are any."""
+    """Keep a site's own colour; the others are sum(w v) / sum(w) over the samples inside, if there are any."""
     height, width = mosaic.shape
     margin = len(weights) // 2
     site = colours(cfa, height, width)
@@ -124,7 +124,7 @@ def camera_to_srgb(xyz_to_camera):
 
 
 def auto_bright(image, share):
-    """LibRaw's rule: 8192 / T, T the highest bin of the three channels at which the count from above exceeds a share."""
+    """LibRaw's rule: 8192 / T, T the highest bin of any channel at which the count from above exceeds a share."""
     limit = int(image.shape[0] * image.shape[1] * share)
     highest = 0
     for channel in range(3):

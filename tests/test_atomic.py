@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from isp.atomic import atomic_write, check_target, printable
-from isp.errors import WriteError
+from isp.atomic import atomic_write, check_target
+from isp.errors import WriteError, printable
 
 posix = pytest.mark.skipif(os.name != "posix", reason="POSIX only")
 

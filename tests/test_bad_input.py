@@ -14,10 +14,9 @@ import pytest
 import rawpy
 import tifffile
 
-from isp.errors import RawError
+from isp.errors import RawError, printable
 from isp.frame import Frame
 from isp.raw import read_raw
-from isp.source import printable
 
 from .dng_files import gain_map, opcode_list, write_dng
 from .paths import SAMPLES, shared

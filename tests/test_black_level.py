@@ -52,7 +52,7 @@ def test_noise_around_black_keeps_its_mean():
 
 
 def test_the_border_is_black_per_site_and_replaces_all_of_the_files_black():
-    border = Border(((500.0, 510.0), (520.0, 530.0)), noise=5.0, count=4000)
+    border = Border(((500.0, 510.0), (520.0, 530.0)), noise=5.0, pixels=4000)
     frame = raw(
         np.full((5, 7), 1000), white=4000.0, black=((400.0,),), black_rows=(9.0,) * 5, black_columns=(9.0,) * 7,
         border=border,
@@ -82,7 +82,7 @@ def test_no_border_to_measure():
     ],
 )
 def test_white_must_lie_above_black(changes):
-    with pytest.raises(StageError, match="white .* is not above black"):
+    with pytest.raises(StageError, match=r"white .* is not above black"):
         BlackLevel()(raw(np.zeros((2, 2)), **changes))
 
 
@@ -93,7 +93,7 @@ def test_white_must_lie_above_black(changes):
 @pytest.mark.parametrize("share", [0.0, 0.8, 1.25])
 def test_a_border_that_contradicts_the_file_is_reported(white, tolerance, sign, share, caplog):
     off = 600.0 + sign * share * tolerance
-    border = Border(((600.0, 600.0), (off, 600.0)), noise=10.0, count=400)
+    border = Border(((600.0, 600.0), (off, 600.0)), noise=10.0, pixels=400)
     frame = raw(np.full((4, 4), 700), white=white, black=((600.0,),), border=border, name="a.dng")
     with caplog.at_level(logging.WARNING):
         BlackLevel()(frame)

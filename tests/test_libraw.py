@@ -1,8 +1,9 @@
 """Our chain against LibRaw's linear path, at matched settings, on every Bayer raw at hand.
 
-LibRaw truncates after white balance, after the demosaic and after the matrix, and clips negatives to 0. So its demosaiced
-values lie up to 1 below the exact mean, and so does floor(65535 x) of ours: they differ by 1 at most. After the matrix an
-error of 1 in each channel grows by the sum of the row's magnitudes (under 3 in these files): 3.
+LibRaw truncates to integers of 65535 after white balance, after the demosaic and after the matrix, and clips negatives.
+So its demosaiced values lie up to 1 below the exact mean, as does floor(65535 x) of ours: they differ by 1 at most. The
+matrix makes of that 1 in each channel the sum of a row's magnitudes: under 3 in these files, but 5.1 in the blue of the
+DC50. Handed LibRaw's own truncated picture, our matrix differs from its by 1 at most on every file.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ class Ours(NamedTuple):
 def ours(path: Path) -> Ours:
     frame = isp.read_raw(path, crop="active")
     balanced = isp.WhiteBalance("as_shot" if frame.meta.white_balance else "white_world")(isp.BlackLevel()(frame))
+    assert balanced.gains is not None
     camera = isp.Demosaic("bilinear")(balanced.replace(data=np.maximum(balanced.data, 0)))
     linear = isp.Exposure(baseline=False)(isp.Color()(camera))
     return Ours(frame, balanced.gains, camera, linear, isp.Gamma("srgb")(isp.Tone("none")(linear)))
@@ -68,11 +70,14 @@ def levels(frame: isp.Frame) -> np.ndarray:
 
 
 def stretched(frame: isp.Frame) -> np.ndarray:
-    aspect = frame.meta.pixel_aspect
-    assert aspect >= 1, "no file with tall pixels is at hand"
-    steps = np.full(int(frame.data.shape[1] * aspect + 0.5), 1 / aspect)
+    return frame.data[:, column_positions(frame)]
+
+
+def column_positions(frame: isp.Frame) -> np.ndarray:
+    assert frame.meta.pixel_aspect >= 1, "no file with tall pixels is at hand"
+    steps = np.full(int(frame.data.shape[1] * frame.meta.pixel_aspect + 0.5), 1 / frame.meta.pixel_aspect)
     steps[0] = 0
-    return frame.data[:, np.cumsum(steps).astype(int)]
+    return np.cumsum(steps).astype(int)
 
 
 def test_every_step_agrees_with_libraw(path: Path) -> None:
@@ -80,22 +85,40 @@ def test_every_step_agrees_with_libraw(path: Path) -> None:
     demosaiced = libraw(path, mine.gains, output_color=RAW).astype(int)
     assert np.abs(levels(mine.camera) - demosaiced).max() <= 1
     linear = libraw(path, mine.gains).astype(int)
-    assert np.abs(levels(mine.linear) - linear).max() <= 3
+    magnitude = np.abs(isp.Color().camera_to_srgb(mine.raw.meta)).sum(axis=1).max()
+    assert magnitude < 3 or path.name.startswith("dc50")
+    assert np.abs(levels(mine.linear) - linear).max() <= max(3, np.ceil(magnitude))
     encoded = libraw(path, mine.gains, output_bps=8, gamma=(2.4, 12.92)).astype(int)
     final = np.floor(stretched(mine.display) * 255 + 0.5).astype(int)
     assert np.abs(final - encoded).max() <= 1
 
 
-def test_auto_bright_is_libraws_to_one_in_ten_thousand(path: Path) -> None:
+def test_the_matrix_agrees_with_libraws_on_its_own_demosaiced_picture(path: Path) -> None:
     mine = ours(path)
-    stretch = isp.Frame(stretched(mine.linear), isp.Space.LINEAR, mine.linear.meta)
-    gain = isp.Exposure(baseline=False, auto_bright=True).gain(stretch)
+    integers = libraw(path, mine.gains, output_color=RAW).astype(np.float64) + 0.01  # so that no rounding falls below
+    picture = isp.Frame((integers / 65535).astype(np.float32), isp.Space.CAMERA, mine.raw.meta)
+    result = np.floor(np.clip(isp.Color()(picture).data, 0, 1).astype(np.float64) * 65535).astype(int)
+    assert np.abs(result - libraw(path, mine.gains).astype(int)).max() <= 1
+
+
+def test_auto_bright_is_libraws(path: Path) -> None:
+    """Our rule on LibRaw's linear picture gives LibRaw's gain to 1e-4; on our own picture, within one of its bins.
+
+    The two pictures differ by less than a bin of 8 of 65535, so the brightest bin T can be the next one. For non-square
+    pixels LibRaw counts before it repeats columns but takes its 1 % of the wider picture.
+    """
+    mine = ours(path)
     off = libraw(path, mine.gains).astype(float)
     on = libraw(path, mine.gains, no_auto_bright=False).astype(float)
-    # a ratio of integers over 20000 is known to 1 / 20000; the centre of many of them to far better
+    # one ratio of integers over 20000 is known to 1 / 20000; the median of many of them to far better
     usable = (on > 20000) & (on < 65000)
     theirs = np.median((on[usable] + 0.5) / (off[usable] + 0.5))
-    assert gain == pytest.approx(theirs, rel=1e-4)
+    width = mine.linear.data.shape[1]
+    brighten = isp.Exposure(baseline=False, auto_bright=True, clipped=0.01 * off.shape[1] / width)
+    once = np.unique(column_positions(mine.linear), return_index=True)[1]
+    same_picture = mine.linear.replace(data=((off[:, once] + 0.5) / 65535).astype(np.float32))
+    assert brighten.gain(same_picture) == pytest.approx(theirs, rel=1e-4)
+    assert brighten.gain(mine.linear) == pytest.approx(theirs, abs=theirs * theirs / 8192 + 1e-4)
 
 
 def test_gray_world_is_near_libraws(path: Path) -> None:

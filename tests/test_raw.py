@@ -115,7 +115,7 @@ def test_crw_border_measures_the_black_it_states(name):
             assert border.mean[y][x] == pytest.approx(site[abs(site - 32.0) < 8].mean(), abs=0.02)
             assert border.mean[y][x] == pytest.approx(full.meta.black[y][x], abs=0.25)
     assert border.noise == pytest.approx(np.std(full.data[masked]), rel=0.1)
-    assert 0.99 * masked.sum() < border.count <= masked.sum()
+    assert 0.99 * masked.sum() < border.pixels <= masked.sum()
 
 
 def test_550d_border_disagrees_with_its_tag():
@@ -298,7 +298,7 @@ def test_absurd_white_balance_is_absent(dng, caplog):
 
 
 def test_two_greens_are_averaged_and_logged(caplog):
-    from isp.sensor import read_white_balance
+    from isp.calibration import read_white_balance
 
     class Camera:
         camera_whitebalance = (2.0, 1.0, 1.5, 1.1)
@@ -335,7 +335,7 @@ def test_masked_border_is_measured_by_site_without_outliers(dng, mosaic):
     border = dng(pixels, **tags).meta.border
     assert np.allclose(border.mean, [[500, 510], [520, 530]], atol=0.8)
     assert border.noise == pytest.approx(4.0, abs=0.4)
-    assert 64 * 16 - 8 <= border.count <= 64 * 16 - 2
+    assert 64 * 16 - 8 <= border.pixels <= 64 * 16 - 2
 
 
 def test_border_is_phased_like_the_colours(dng, mosaic):
@@ -351,7 +351,7 @@ def test_stated_masked_areas_win_and_a_small_border_is_none(dng, mosaic):
     pixels = mosaic.copy()
     pixels[:, :16], pixels[:, 80:] = 500, 700
     border = dng(pixels, ActiveArea=(0, 16, 64, 80), MaskedAreas=(0, 0, 64, 16)).meta.border
-    assert border.mean == ((500, 500), (500, 500)) and border.noise == 0 and border.count == 64 * 16
+    assert border.mean == ((500, 500), (500, 500)) and border.noise == 0 and border.pixels == 64 * 16
     assert dng(ActiveArea=(0, 2, 64, 96)).meta.border is None
     assert dng().meta.border is None
 

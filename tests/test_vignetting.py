@@ -335,7 +335,7 @@ NAN = float("nan")
         ("loss", 1, "0 up to, not including, 1"), ("loss", -0.1, "0 up to"),
         ("exponent", 11, "0..10"), ("exponent", -1, "0..10"),
         ("center", (0.5, 1.1), "within 0..1"), ("center", (0.5,), "within 0..1"), ("center", (0.5, NAN), "within 0..1"),
-        ("smoothing", -1, "0..1000"), ("smoothing", 1001, "0..1000"), ("smoothing", 1.5, "0..1000"),
+        ("smoothing", -1, "0..1000"), ("smoothing", 1001, "0..1000"), ("smoothing", 1.5, "whole number 0..1000"),
     ],
 )  # fmt: skip
 def test_parameters_out_of_range(parameter, value, allowed):

@@ -130,7 +130,7 @@ def border_tolerance(meta: Meta) -> float:
     if meta.border is None:
         return np.inf
     sites = len(meta.cfa) * len(meta.cfa[0])
-    standard_error = meta.border.noise / np.sqrt(meta.border.count / sites)
+    standard_error = meta.border.noise / np.sqrt(meta.border.pixels / sites)
     return float(max(4 * standard_error, (meta.white - np.min(meta.black)) / 2000))
 
 

@@ -164,7 +164,7 @@ def cell_size(cfa: CFA) -> int:
 
 
 def _smallest_block(cfa: CFA, step: int | None) -> int:
-    """Return the side of the smallest square with all colours wherever it starts, on multiples of `step` or its side."""
+    """Return the side of the smallest square with all colours wherever it starts, in steps of `step` or its side."""
     pattern = np.array(cfa)
     colours = set(pattern.flat)
     for side in range(1, 2 * max(pattern.shape) + 1):
@@ -178,7 +178,7 @@ def _smallest_block(cfa: CFA, step: int | None) -> int:
 
 def tent(margin: int) -> Array:
     """Return the weights 1 2 .. margin + 1 .. 2 1."""
-    return (margin + 1 - np.abs(np.arange(-margin, margin + 1))).astype(np.float32)
+    return np.float32(margin + 1) - np.abs(np.arange(-margin, margin + 1, dtype=np.float32))
 
 
 def _masks(cfa: CFA, width: int) -> Array:

@@ -41,8 +41,8 @@ class Exposure:
     baseline : bool, default True
         Add the file's DNG BaselineExposure (which LibRaw ignores).
     auto_bright : bool, default False
-        Scale so that the share `clipped` of the pixels reaches white, by LibRaw's rule. Off by default, since brightness then
-        jumps between the frames of one series.
+        Scale so that the share `clipped` of the pixels reaches white, by LibRaw's rule. Off by default, since
+        brightness then jumps between the frames of one series.
     clipped : float, default 0.01
         Share of the pixels, 0..1, that `auto_bright` may clip in the brightest channel.
 

@@ -98,7 +98,10 @@ class Gamma:
         if self.method == "linear":
             return 1.0, 1.0, 1.0, 0.0
         assert self.power is not None
-        return two_part(self.power, self.slope) if self.slope else (1 / self.power, 0.0, 0.0, 0.0)
+        if self.method == "power":
+            return 1 / self.power, 0.0, 0.0, 0.0
+        assert self.slope is not None
+        return two_part(self.power, self.slope)
 
     def __call__(self, frame: Frame) -> Frame:
         """Return the frame in DISPLAY space."""

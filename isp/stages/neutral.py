@@ -55,7 +55,7 @@ def box_in_frame(box: tuple[int, int, int, int], meta: Meta) -> Rectangle:
     """
     x, y, width, height = box
     stretch_x, stretch_y = max(meta.pixel_aspect, 1.0), max(1.0 / meta.pixel_aspect, 1.0)
-    rows, columns = round(meta.crop.height * stretch_y), round(meta.crop.width * stretch_x)
+    rows, columns = int(meta.crop.height * stretch_y + 0.5), int(meta.crop.width * stretch_x + 0.5)
     picture_rows, picture_columns = (columns, rows) if meta.orientation >= 5 else (rows, columns)
     if x + width > picture_columns or y + height > picture_rows:
         raise StageError(
@@ -101,7 +101,8 @@ def _require_sites(frame: Frame, counts: NDArray[np.float64] | NDArray[np.intp])
 
 
 def _to_gains(frame: Frame, levels: NDArray[np.float64]) -> Gains:
-    """Return G / level per colour."""
+    """Return G / level per colour, the level being the one before the balance that the frame carries."""
+    levels = levels / np.array(frame.gains or (1.0, 1.0, 1.0))
     if not levels.min() > 0:
         raise StageError(
             f"WhiteBalance: {frame.meta.name}: {'RGB'[levels.argmin()]} is not above black on average; give gains"

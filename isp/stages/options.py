@@ -15,6 +15,14 @@ def number(where: str, parameter: str, text: str) -> float:
         raise ParameterError(f"{where}: {parameter} = {text!r} is not a number") from None
 
 
+def whole_number(where: str, parameter: str, text: str) -> int:
+    """Read one whole number or say which parameter is not one."""
+    value = number(where, parameter, text)
+    if not value.is_integer():
+        raise ParameterError(f"{where}: {parameter} = {text!r} is not a whole number")
+    return int(value)
+
+
 def numbers(where: str, parameter: str, text: str, separator: str = ",") -> tuple[float, ...]:
     """Read a list of numbers."""
     return tuple(number(where, parameter, part) for part in text.split(separator))
@@ -31,6 +39,8 @@ def options(where: str, text: str, known: dict[str, type]) -> dict[str, Any]:
             )
         if known[name] is tuple:
             found[name] = numbers(where, name, value.replace("/", "x"), "x")
+        elif known[name] is int:
+            found[name] = whole_number(where, name, value)
         else:
-            found[name] = known[name](number(where, name, value))
+            found[name] = number(where, name, value)
     return found

@@ -142,7 +142,7 @@ class Vignetting:
         over_rows(
             _brighten_rows, len(out), frame.data.reshape(flat_rows), gain.reshape(flat_rows), out.reshape(flat_rows)
         )
-        gain *= np.float32(1) if isinstance(frame.saturation, float) else frame.saturation
+        gain *= np.asarray(frame.saturation, np.float32)
         return frame.replace(data=out, saturation=gain)
 
     def gains(self, meta: Meta, ndim: int = 2) -> NDArray[np.float32]:
@@ -151,7 +151,10 @@ class Vignetting:
         It is what `method` says, independent of any picture: print it, plot it, divide by it.
         """
         if self.method == "file":
-            return falloff.from_file(meta, 3 if ndim == 3 else 1)
+            field = falloff.from_file(meta, 3 if ndim == 3 else 1)
+            if not field.min() >= 0:
+                raise StageError(f"Vignetting: {meta.name}: the file's gain falls to {field.min():.3g}; use none")
+            return field
         if self.method == "flat":
             from isp.stages import flat_field
 
@@ -201,12 +204,14 @@ def _check_ranges(stage: Vignetting) -> None:
     check(stage.angle is None or 0 <= stage.angle <= 89, "angle", "0..89 degrees")
     check(stage.focal_length is None or stage.focal_length > 0, "focal_length", "millimetres above 0")
     size = stage.sensor_size
-    check(size is None or (len(size) == 2 and min(size) > 0), "sensor_size", "width and height in millimetres")
+    fits = size is None or (len(size) == 2 and all(side > 0 for side in size))
+    check(fits, "sensor_size", "width and height in millimetres")
     check(0 <= stage.onset < 1, "onset", "0 up to, not including, 1")
     check(0 <= stage.loss < 1, "loss", "0 up to, not including, 1")
     check(0 <= stage.exponent <= 10, "exponent", "0..10")
-    check(len(stage.center) == 2 and 0 <= min(stage.center) and max(stage.center) <= 1, "center", "x, y within 0..1")
-    check(0 <= stage.smoothing <= 1000, "smoothing", "0..1000 CFA cells")
+    check(len(stage.center) == 2 and all(0 <= place <= 1 for place in stage.center), "center", "x, y within 0..1")
+    whole = isinstance(stage.smoothing, int)
+    check(whole and 0 <= stage.smoothing <= 1000, "smoothing", "a whole number 0..1000 of CFA cells")
     if stage.method in ("natural", "pixel") and stage.angle is None and stage.sensor_size is None:
         raise ParameterError(f"Vignetting: {stage.method} needs angle (degrees) or sensor_size (mm) with focal_length")
     flat = stage.flat

@@ -198,7 +198,7 @@ def smallest_is_one(gains: Gains) -> Gains:
 
 def _four(text: str) -> tuple[int, int, int, int]:
     values = numbers("WhiteBalance", "box", text)
-    whole = len(values) == 4 and all(value == int(value) for value in values)
+    whole = len(values) == 4 and all(value.is_integer() for value in values)
     require(whole, "WhiteBalance", "box", text, "four whole numbers X,Y,W,H in pixels")
     x, y, width, height = (int(value) for value in values)
     return x, y, width, height

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from isp.dng import DngTags
 from isp.errors import RawError
 from isp.frame import GREEN, Gains, Matrix, Rectangle
+from isp.tiff import Picture
 
 logger = logging.getLogger(__name__)
 
@@ -19,6 +20,7 @@ SRGB_TO_XYZ = np.array(
     [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
 )
 _MAX_GAIN = 64.0  # white balance beyond it is damage; 4 is extreme
+_KODAK_MATRIX = 37400
 _WINDOW = 32  # photosites that show the period of the colour filters; LibRaw knows none over 16
 
 
@@ -149,7 +151,25 @@ def read_matrix(raw: rawpy.RawPy, tags: DngTags | None, name: str) -> Matrix | N
     if not _regular(direct):
         logger.warning("%s: its colour matrix cannot be inverted; it is left out", name)
         return None
-    a, b, c = (tuple(row) for row in direct.tolist())
+    return _matrix(direct)
+
+
+def read_kodak_matrix(picture: Picture | None) -> Matrix | None:
+    """Return XYZ (D65) to camera of a Kodak KDC, whose tag 37400 holds camera to sRGB as rows of offset, R, G, B.
+
+    LibRaw uses it too but does not show it. Its rows sum to 1: the camera's own colours are those of daylight.
+    """
+    rows = np.array(picture.finite(_KODAK_MATRIX) if picture else ())
+    if rows.size != 12:
+        return None
+    to_srgb = rows.reshape(3, 4)[:, 1:]
+    if not (np.allclose(to_srgb.sum(axis=1), 1, atol=1e-3) and _regular(to_srgb)):
+        return None
+    return _matrix(np.linalg.inv(to_srgb) @ np.linalg.inv(SRGB_TO_XYZ))
+
+
+def _matrix(array: NDArray[np.float64]) -> Matrix:
+    a, b, c = (tuple(row) for row in array.tolist())
     return a, b, c
 
 
