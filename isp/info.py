@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from isp.convert import open_frame
 from isp.frame import Frame, Space
@@ -13,6 +14,7 @@ from isp.headerless import Layout
 from isp.stages.black_level import border_disagreement, border_tolerance
 
 _LETTERS = "RGB"
+_PILE, _NEIGHBOURS = 16, 16  # sites at the top value, levels below it
 
 
 def describe(source: str | os.PathLike[str], headerless: Layout | None = None) -> dict[str, Any]:
@@ -78,10 +80,17 @@ def _clipping(frame: Frame) -> list[str]:
     if frame.space is not Space.RAW:
         return []
     top = int(frame.data.max())
-    share = float(np.count_nonzero(frame.data == top)) / frame.data.size
-    if top >= frame.meta.white or share < 1e-4 or top < frame.meta.white / 2:
+    if not frame.meta.white / 2 <= top < frame.meta.white or not _piled_up(frame.data, top):
         return []
+    share = float(np.count_nonzero(frame.data == top)) / frame.data.size
     return [
         f"{share:.2%} of the values are exactly {top} DN, below the white level of {frame.meta.white:g}: the sensor "
         f"may clip there; --set black_level.white={top} keeps highlights neutral"
     ]
+
+
+def _piled_up(data: NDArray[np.uint16], top: int) -> bool:
+    """Whether the largest value is far more frequent than those just below it, which no light does."""
+    count = np.count_nonzero(data == top)
+    usual = np.count_nonzero((data < top) & (data >= top - _NEIGHBOURS)) / _NEIGHBOURS
+    return bool(count >= max(_PILE, 1e-4 * data.size) and count > 4 * usual)

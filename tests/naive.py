@@ -97,7 +97,8 @@ def half(mosaic, cfa, cell):
     out = np.empty((height, width, 3))
     for y, x, colour in np.ndindex(*out.shape):
         part = np.s_[y * cell : (y + 1) * cell, x * cell : (x + 1) * cell]
-        out[y, x, colour] = mosaic[part][site[part] == colour].mean(dtype=np.float64)
+        samples = mosaic[part][site[part] == colour]
+        out[y, x, colour] = samples.mean(dtype=np.float64) if samples.size else np.nan
     return out
 
 

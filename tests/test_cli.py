@@ -31,7 +31,9 @@ posix = pytest.mark.skipif(os.name != "posix", reason="POSIX only")
 # --- help ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["convert", "--help"], ["info", "-h"], ["stages", "-h"], ["--version"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["convert", "--help"], ["info", "-h"], ["stages", "-h"], ["--version"]]
+)
 def test_help_imports_nothing_heavy(arguments):
     code = f"""
 import sys
@@ -59,7 +61,9 @@ def test_help_says_what_is_asked_most():
     text = " ".join(run("convert", "--help").output.split())
     for phrase in ("directly in it, not below it", "stops", "5200K", "Nothing that exists is replaced", "float TIFF"):
         assert phrase in text
-    assert "\n  isp convert IMG_0001.NEF -o light.tif --linear\n" in run("convert", "--help").output.replace("    ", "  ")
+    assert "\n  isp convert IMG_0001.NEF -o light.tif --linear\n" in run("convert", "--help").output.replace(
+        "    ", "  "
+    )
     assert "130 interrupted" in run("--help").output
 
 
@@ -252,7 +256,10 @@ def changed(before, after):
 
 def test_set_changes_one_parameter():
     usual = run("convert", "--print-recipe").stdout
-    assert changed(usual, run("convert", "--set", "tone.contrast=1.2", "--print-recipe").stdout) == (["contrast = 1.2"], 0)
+    assert changed(usual, run("convert", "--set", "tone.contrast=1.2", "--print-recipe").stdout) == (
+        ["contrast = 1.2"],
+        0,
+    )
     assert changed(usual, run("convert", "--set", "black_level.source=border", "--print-recipe").stdout) == (
         ['source = "border"'], 0,
     )  # fmt: skip

@@ -257,7 +257,7 @@ def test_planes_that_the_image_does_not_have_are_left_out():
 
 
 def test_radial_and_map_of_a_file_multiply_in_order():
-    shading = (RadialGain((0.1, 0.2, 0.0, 0.3, 0.05), (0.4, 0.7), True), gain_map([[1.5]]))
+    shading = (RadialGain((0.1, 0.2, 0.0, 0.3, 0.05), (0.4, 0.7), True), gain_map([[1.5]], planes=3))
     for frame in (
         mosaic(np.ones((9, 12)), lens_shading=shading, pixel_aspect=0.5),
         camera(np.ones((9, 12, 3)), demosaiced=True, lens_shading=shading, pixel_aspect=0.5),

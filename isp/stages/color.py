@@ -74,9 +74,8 @@ class Color:
     writes: ClassVar[Space] = Space.LINEAR
 
     def __post_init__(self) -> None:
-        given = self.matrix
-        fits = given is None or (np.shape(given) == (3, 3) and bool(np.isfinite(given).all()))
-        require(fits, "Color", "matrix", given, "3 rows of 3 finite numbers")
+        fits = self.matrix is None or _is_matrix(self.matrix)
+        require(fits, "Color", "matrix", self.matrix, "3 rows of 3 finite numbers")
 
     def __call__(self, frame: Frame) -> Frame:
         """Return the frame in LINEAR space."""
@@ -95,6 +94,14 @@ class Color:
             logger.warning("%s: no colour matrix; colours are the camera's own", meta.name)
             return np.eye(3)
         return camera_to_srgb(meta.xyz_to_camera, meta.name)
+
+
+def _is_matrix(value: object) -> bool:
+    try:
+        numbers = np.array(value, np.float64)
+    except (TypeError, ValueError):  # ragged, or not numbers
+        return False
+    return numbers.shape == (3, 3) and bool(np.isfinite(numbers).all())
 
 
 def camera_to_srgb(xyz_to_camera: Matrix, name: str = "") -> NDArray[np.float64]:

@@ -47,7 +47,8 @@ class Denoise:
 
     def __post_init__(self) -> None:
         require_choice("Denoise", "method", self.method, ("none", *METHODS))
-        require(self.window in (3, 5, 7), "Denoise", "window", self.window, "3, 5 or 7 pixels")
+        fits = isinstance(self.window, int) and self.window in (3, 5, 7)
+        require(fits, "Denoise", "window", self.window, "3, 5 or 7 pixels")
         require_choice("Denoise", "where", self.where, ("camera", "mosaic"))
 
     @classmethod

@@ -22,7 +22,8 @@ def encode(value, power, slope, knee, offset):  # type: ignore[no-untyped-def]
     value = min(max(value, np.float32(0)), np.float32(1))
     if value <= knee:
         return slope * value
-    return (np.float32(1) + offset) * value**power - offset
+    curved = value**power
+    return curved + offset * (curved - np.float32(1))  # in this form 1 stays 1
 
 
 @kernel

@@ -15,11 +15,10 @@ from isp.threads import over_rows
 
 @kernel
 def camera_curve(value, contrast, shoulder):  # type: ignore[no-untyped-def]
-    """Return (1 + a) x^c / (x^c + a); below 0 it is 0."""
+    """Return (1 + a) x^c / (x^c + a), written so that it nears 1 + a where x^c overflows; below 0 it is 0."""
     if value <= 0:
         return np.float32(0)
-    power = value**contrast
-    return (np.float32(1) + shoulder) * power / (power + shoulder)
+    return (np.float32(1) + shoulder) / (np.float32(1) + shoulder * value**-contrast)
 
 
 @kernel
