@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import re
+import shutil
 import textwrap
 from typing import Any
 
@@ -12,7 +13,7 @@ import click
 
 from .errors import one_line_errors
 
-_WIDTH = 100
+_WIDTHS = (72, 100)  # columns: of what is readable
 _KINDS = {
     "bool": "true or false", "int": "whole number", "float": "number", "(float, float)": "2 numbers",
     "(float, float, float)": "3 numbers", "(int, int, int, int)": "4 whole numbers",
@@ -43,14 +44,15 @@ def stages(names: tuple[str, ...]) -> None:
 
 
 def _summary(name: str, stage: type[Any]) -> str:
+    width = min(max(shutil.get_terminal_size().columns, _WIDTHS[0]), _WIDTHS[1])
     title = (inspect.getdoc(stage) or "").splitlines()[0].replace("``", "")
-    lines = [name, *textwrap.wrap(title, _WIDTH, initial_indent="  ", subsequent_indent="  ")]
+    lines = [name, *textwrap.wrap(title, width, initial_indent="  ", subsequent_indent="  ")]
     for field in dataclasses.fields(stage):
         kind, text, choices = describe(stage, field.name)
         entry = f"    {field.name:13} {_value(field.default):11} {f'{kind}: ' if kind else ''}{text}"
-        lines += textwrap.wrap(entry, _WIDTH, subsequent_indent=" " * 30, drop_whitespace=True) if text else [entry]
+        lines += textwrap.wrap(entry, width, subsequent_indent=" " * 30) if text else [entry]
         for choice in choices:
-            lines += textwrap.wrap(choice, _WIDTH, initial_indent=" " * 30, subsequent_indent=" " * 34)
+            lines += textwrap.wrap(choice, width, initial_indent=" " * 30, subsequent_indent=" " * 34)
     return "\n".join(lines) + "\n"
 
 
