@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import logging
+import os
 import signal
 import sys
 from types import FrameType
@@ -54,12 +55,26 @@ def main() -> None:
         if hasattr(stream, "reconfigure"):  # a name that the terminal cannot show must not end the work
             stream.reconfigure(errors="backslashreplace")
     signal.signal(signal.SIGTERM, _terminate)
+    _silence_libraries()
     try:
         cli.main()
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except OSError as error:  # stdout is on a full disk
         leave(f"error: {error.strerror or error}", ENVIRONMENT)
+
+
+def _silence_libraries() -> None:
+    """Keep what LibRaw and libjpeg print by themselves off the terminal: our one line says what it means.
+
+    They write to file descriptor 2, so Python's stderr moves to a copy of it.
+    """
+    sys.stderr.flush()
+    ours = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    sys.stderr = os.fdopen(ours, "w", buffering=1, encoding=sys.stderr.encoding, errors="backslashreplace")
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)
 
 
 def _terminate(number: int, _frame: FrameType | None) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isp.atomic import check_target
+from isp.errors import WriteError, printable
 from isp.frame import Frame
 from isp.geometry import upright
 from isp.headerless import Layout, read_headerless
@@ -116,6 +117,8 @@ def convert_file(
     settings = settings or Settings()
     output = settings.output
     check_target(target, overwrite=output.overwrite)
+    if os.path.exists(target) and os.path.exists(source) and os.path.samefile(source, target):
+        raise WriteError(f"{printable(target)}: is the raw file itself; give the picture another name")
     frame = settings.pipeline(open_frame(source, crop=settings.crop, headerless=settings.headerless))
     return write_image(
         frame,

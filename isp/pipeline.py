@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from isp.errors import ParameterError, PipelineError
+from isp.errors import ParameterError, PipelineError, printable
 from isp.frame import Frame, Space
+from isp.parameters import check_parameters, frozen
 from isp.stages import (
     STAGES,
     BlackLevel,
@@ -155,13 +156,13 @@ class Pipeline:
         """Read a recipe file; errors name it."""
         try:
             text = Path(path).read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, ValueError) as error:  # ValueError: not UTF-8, or a NUL in the path
             reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-            raise PipelineError(f"{os.fspath(path)}: cannot read the recipe: {reason}") from error
+            raise PipelineError(f"{printable(path)}: cannot read the recipe: {reason}") from error
         try:
             return cls.from_toml(text)
         except (PipelineError, ParameterError) as error:
-            raise PipelineError(f"{os.fspath(path)}: {error}") from error
+            raise PipelineError(f"{printable(path)}: {error}") from error
 
     def replace(self, name: str, **changes: Any) -> Pipeline:
         """Return a pipeline in which the stages called `name` (as in a recipe) have other parameters.
@@ -174,7 +175,7 @@ class Pipeline:
         wanted = stage_class(name)
         if not any(type(stage) is wanted for stage in self.stages):
             raise PipelineError(f"{name} is not in this pipeline; it has {', '.join(map(_name, self.stages))}")
-        check_parameters(name, changes)
+        check_parameters(name, wanted, changes)
         return Pipeline(
             tuple(
                 dataclasses.replace(stage, **changes) if type(stage) is wanted else stage  # type: ignore[type-var]
@@ -237,6 +238,11 @@ def default_pipeline(
     gamma : str or Gamma
         ``srgb``, ``bt709``, ``linear``, ``2.2`` or ``2.222,4.5``.
 
+    Returns
+    -------
+    Pipeline
+        Nine stages, one more for each further vignetting.
+
     Raises
     ------
     ParameterError
@@ -276,14 +282,6 @@ def stage_class(name: str) -> type[Any]:
     return STAGES[name]
 
 
-def check_parameters(name: str, parameters: Iterable[str]) -> None:
-    """Raise `PipelineError` if a stage lacks one of the parameters."""
-    known = [field.name for field in dataclasses.fields(stage_class(name))]
-    for parameter in parameters:
-        if parameter not in known:
-            raise PipelineError(f"{name} has no parameter {parameter!r}; known are {', '.join(known)}")
-
-
 def _to_table(stage: Stage) -> dict[str, Any]:
     name = _name(stage)
     if name not in STAGES:
@@ -304,17 +302,9 @@ def _from_table(table: dict[str, Any]) -> Stage:
     name = table.get("name")
     if not isinstance(name, str):
         raise PipelineError(f"a [[stage]] of the recipe has no name; known are {', '.join(STAGES)}")
-    check_parameters(name, parameters)
-    try:
-        stage: Stage = stage_class(name)(**parameters)
-    except TypeError as error:
-        raise ParameterError(f"{name}: a parameter has the wrong type in {parameters}: {error}") from error
+    check_parameters(name, stage_class(name), parameters)
+    stage: Stage = stage_class(name)(**parameters)
     return stage
-
-
-def frozen(value: Any) -> Any:
-    """Turn the lists of a TOML value into tuples, as the stages hold them."""
-    return tuple(frozen(part) for part in value) if isinstance(value, list) else value
 
 
 def _name(stage: Stage) -> str:

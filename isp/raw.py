@@ -27,7 +27,7 @@ from isp.frame import Frame, Meta, Rectangle, Space
 from isp.headerless import find_sidecar, read_headerless
 from isp.source import FilePath, Source, check_claim, load, opened
 from isp.tags import Story, complete, read_exif, read_story
-from isp.tiff import Picture, check_strips, claimed_size, find_picture
+from isp.tiff import Picture, check_jpeg_tiles, check_strips, claimed_size, find_picture
 
 logger = logging.getLogger(__name__)
 
@@ -75,6 +75,7 @@ def read_raw(source: FilePath | BinaryIO, *, crop: str = "camera", max_pixels: i
     if picture is not None:
         check_claim(file, *claimed_size(picture), max_pixels)
         check_strips(picture, len(file.content))
+        check_jpeg_tiles(picture, file.content)
     with opened(file, max_pixels, story.camera) as raw:
         return _read(raw, file, complete(story, raw, file.name), picture, crop)
 

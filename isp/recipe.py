@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import tomllib
-import types
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any
 
-from isp.errors import IspError, ParameterError, PipelineError, printable
-from isp.pipeline import Pipeline, default_pipeline, frozen, stage_class
-from isp.stages import STAGES, Demosaic, Denoise, Exposure, Gamma, Tone, Vignetting, WhiteBalance
+from isp.errors import ParameterError
+from isp.parameters import frozen
+from isp.pipeline import Pipeline, default_pipeline
+from isp.stages import Demosaic, Denoise, Exposure, Gamma, Tone, Vignetting, WhiteBalance
 
 KNOB_STAGES: dict[str, type[Any]] = {
     "white_balance": WhiteBalance, "demosaic": Demosaic, "denoise": Denoise, "vignetting": Vignetting,
@@ -53,26 +52,9 @@ def build_pipeline(recipe: Path | None, knobs: Mapping[str, Any], settings: Iter
     if recipe is not None:
         wanted = {KNOB_STAGES[name] for name in knobs}
         mine = [stage for stage in pipeline.stages if type(stage) in wanted]
-        pipeline = load_recipe(recipe).substitute(mine)
+        pipeline = Pipeline.load(recipe).substitute(mine)
     for setting in settings:
         pipeline = change(pipeline, setting)
-    return pipeline
-
-
-def load_recipe(path: Path) -> Pipeline:
-    """Read a recipe file and check the type of every value in it; errors name the file."""
-    try:
-        pipeline = Pipeline.load(path)
-        names = {kind: name for name, kind in STAGES.items()}
-        for stage in pipeline.stages:
-            name = names[type(stage)]
-            check_types(name, {field.name: getattr(stage, field.name) for field in dataclasses.fields(STAGES[name])})
-    except ParameterError as error:
-        raise PipelineError(f"{printable(path)}: {error}") from error
-    except IspError:
-        raise
-    except ValueError as error:  # a value that made a stage stumble before it could say what is wrong
-        raise PipelineError(f"{printable(path)}: a value has the wrong type: {error}") from error
     return pipeline
 
 
@@ -82,9 +64,7 @@ def change(pipeline: Pipeline, setting: str) -> Pipeline:
     parameter, equals, text = rest.partition("=")
     if not (dot and equals):
         raise ParameterError(f"--set {setting!r} is not understood; give STAGE.PARAMETER=VALUE, as tone.contrast=1.2")
-    value = toml_value(text)
-    check_types(name, {parameter: value})
-    return pipeline.replace(name, **{parameter: value})
+    return pipeline.replace(name, **{parameter: toml_value(text)})
 
 
 def toml_value(text: str) -> Any:
@@ -100,54 +80,3 @@ def toml_value(text: str) -> Any:
     except (tomllib.TOMLDecodeError, RecursionError):
         return text
     return frozen(document["value"]) if len(document) == 1 else text
-
-
-def check_types(name: str, values: Mapping[str, Any]) -> None:
-    """Raise `ParameterError` if a value cannot be that parameter of the stage called `name`; unknown ones pass."""
-    hints = get_type_hints(stage_class(name))
-    for parameter, value in values.items():
-        hint = hints.get(parameter, Any)
-        if not fits(value, hint):
-            raise ParameterError(f"{name}: {parameter} = {value!r} is not allowed; give {wording(hint)}")
-
-
-def fits(value: Any, hint: Any) -> bool:
-    """Whether a value of TOML has the type of a parameter; a whole number is a float, a truth value no number.
-
-    Examples
-    --------
-    >>> fits((1, 2.5), tuple[float, float]), fits(True, float), fits("no", bool)
-    (True, False, False)
-    """
-    if hint is Any:
-        return value is None or isinstance(value, str)  # a path; arrays are for Python
-    if get_origin(hint) in (Union, types.UnionType):
-        return any(fits(value, choice) for choice in get_args(hint))
-    if get_origin(hint) is tuple:
-        if not isinstance(value, tuple):
-            return False
-        kinds = get_args(hint)
-        kinds = kinds[:1] * len(value) if kinds[-1] is ... else kinds
-        return len(kinds) == len(value) and all(map(fits, value, kinds))
-    if hint is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    return type(value) is hint
-
-
-def wording(hint: Any) -> str:
-    """Name the type of a parameter for a message.
-
-    Examples
-    --------
-    >>> wording(float | None), wording(tuple[int, int]), wording(tuple[float, ...])
-    ('a number', 'a list of 2 whole numbers', 'a list of numbers')
-    """
-    words = {float: "a number", int: "a whole number", bool: "true or false", str: "text", Any: "a path"}
-    if get_origin(hint) in (Union, types.UnionType):
-        return wording(next(choice for choice in get_args(hint) if choice is not types.NoneType))
-    if get_origin(hint) is not tuple:
-        return words[hint]
-    kinds = get_args(hint)
-    count = "" if kinds[-1] is ... else f"{len(kinds)} "
-    each = wording(kinds[0]).removeprefix("a ")
-    return f"a list of {count}{each.replace('list', 'lists', 1) if each.startswith('list') else each + 's'}"

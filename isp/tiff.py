@@ -21,6 +21,7 @@ _MAX_PAGES = 32
 
 # Tags by their number, named as in the TIFF and DNG specifications.
 _SUBFILE, _WIDTH, _LENGTH, _PHOTOMETRIC = 254, 256, 257, 262
+_COMPRESSION, _JPEG, _JPEG_START = 259, (7, 34892), b"\xff\xd8"
 _STRIPS, _STRIP_BYTES, _TILES, _TILE_BYTES, _DNG_VERSION = 273, 279, 324, 325, 50706
 
 
@@ -114,6 +115,23 @@ def check_strips(picture: Picture, size: int) -> None:
         raise RawError(
             f"{picture.name}: its pixels end at byte {end:,.0f} but the file has only {size:,} bytes; "
             "it is cut short or damaged, copy it from the card again"
+        )
+
+
+def check_jpeg_tiles(picture: Picture, content: bytes) -> None:
+    """Raise `RawError` if a strip or tile of a DNG's JPEG compression does not begin as JPEG does.
+
+    LibRaw leaves such a tile as its memory was: in a process that decoded before, with the last file's pixels.
+    """
+    if not picture.is_dng or picture.integer(_COMPRESSION, 1) not in _JPEG:
+        return
+    own = Picture(picture.name, picture.page, picture.page)
+    starts = [int(start) for start in own.finite(_TILES) or own.finite(_STRIPS)]
+    wrong = [start for start in starts if content[start : start + 2] != _JPEG_START]
+    if wrong:
+        raise RawError(
+            f"{picture.name}: {len(wrong)} of {len(starts)} tiles do not begin as JPEG does (the first at byte "
+            f"{wrong[0]:,}); the file is damaged, copy it from the card again"
         )
 
 

@@ -86,6 +86,12 @@ def test_white_must_lie_above_black(changes):
         BlackLevel()(raw(np.zeros((2, 2)), **changes))
 
 
+@pytest.mark.parametrize("changes", [{"black_rows": (1.0,) * 3}, {"black_columns": (1.0,) * 4}])
+def test_black_per_row_and_column_must_fit_the_frame(changes):
+    with pytest.raises(StageError, match="frame 4x5"):
+        BlackLevel()(raw(np.zeros((4, 5)), white=100.0, **changes))
+
+
 # A border of 4 * 100 pixels with noise 10: standard error of a site's mean 1, so four of them are 4 DN. The second rule
 # is (white - black) / 2000. The larger of the two is the tolerance.
 @pytest.mark.parametrize(("white", "tolerance"), [(4600.0, 4.0), (60600.0, 30.0)])

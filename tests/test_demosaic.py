@@ -7,7 +7,20 @@ from isp import Demosaic, Space, StageError
 
 from . import naive
 from .frames import (
-    BAYER, CFAS, COLOUR_CFAS, MONO, RGGB, XTRANS, cfas, colour_cfas, mosaic, noise, refuses, rolled, seeds, sides,
+    BAYER,
+    CFAS,
+    COLOUR_CFAS,
+    MONO,
+    RGGB,
+    XTRANS,
+    cfas,
+    colour_cfas,
+    mosaic,
+    noise,
+    refuses,
+    rolled,
+    seeds,
+    sides,
 )  # fmt: skip
 from .frames import run as run_stage
 
@@ -147,7 +160,7 @@ def test_half_gives_one_picture_whatever_the_phase():
 
 @pytest.mark.parametrize(("cfa", "size"), [(RGGB, (1, 9)), (RGGB, (9, 1)), (XTRANS, (2, 9)), (MONO, (1, 1))])
 def test_half_needs_a_whole_cell(cfa, size):
-    with pytest.raises(StageError, match="smaller than one .* cell; use bilinear"):
+    with pytest.raises(StageError, match=r"smaller than one .* cell; use bilinear"):
         run(mosaic(np.ones(size), cfa), "half")
 
 

@@ -52,9 +52,7 @@ GRID = np.arange(2, 14).reshape(3, 4) / 4
 
 def test_fields_of_a_gain_map():
     grid = np.arange(24).reshape(3, 4, 2) / 8
-    opcode = gain_map(
-        grid, area=(1, 2, 30, 40), plane=(1, 2), pitch=(2, 3), spacing=(0.5, 0.25), origin=(-0.1, 0.2)
-    )
+    opcode = gain_map(grid, area=(1, 2, 30, 40), plane=(1, 2), pitch=(2, 3), spacing=(0.5, 0.25), origin=(-0.1, 0.2))
     (shading,) = parse_opcodes(opcode_list(opcode), after_demosaic=True)
     assert shading == GainMap(
         top=1, left=2, bottom=30, right=40, row_pitch=2, column_pitch=3, plane=1, planes=2, spacing=(0.5, 0.25),
@@ -183,7 +181,7 @@ ZERO = struct.pack(">I", 0)
     ],
 )
 def test_a_list_that_contradicts_itself_is_damaged(blob):
-    with pytest.raises(RawError, match="damaged|does not fit"):
+    with pytest.raises(RawError, match=r"damaged|does not fit"):
         parse_opcodes(blob, after_demosaic=False)
 
 

@@ -1,13 +1,28 @@
 import dataclasses
-import logging
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from isp import (
-    STAGES, BlackLevel, Color, Demosaic, Denoise, Exposure, Frame, Gamma, IspError, ParameterError, Pipeline,
-    PipelineError, Space, Stage, Tone, Vignetting, WhiteBalance, default_pipeline,
+    STAGES,
+    BlackLevel,
+    Color,
+    Demosaic,
+    Denoise,
+    Exposure,
+    Frame,
+    Gamma,
+    IspError,
+    ParameterError,
+    Pipeline,
+    PipelineError,
+    Space,
+    Stage,
+    Tone,
+    Vignetting,
+    WhiteBalance,
+    default_pipeline,
 )  # fmt: skip
 from isp.frame import Rectangle
 from isp.recipe import build_pipeline, toml_value
@@ -178,7 +193,7 @@ def test_replace_says_what_does_not_exist():
         pipeline.replace("demosaic", method="half")
     with pytest.raises(PipelineError, match="gamma has no parameter 'g'; known are method, power, slope"):
         pipeline.replace("gamma", g=2.2)
-    with pytest.raises(PipelineError, match="writes LINEAR, Denoise after it reads MOSAIC|Denoise writes MOSAIC"):
+    with pytest.raises(PipelineError, match="Demosaic writes CAMERA, Denoise after it reads MOSAIC"):
         default_pipeline(denoise="mean:3").replace("denoise", where="mosaic")
     with pytest.raises(ParameterError, match="Gamma: power"):
         pipeline.replace("gamma", power=0.1)
@@ -303,7 +318,8 @@ def test_a_recipe_that_cannot_be_read(tmp_path):
 
 def test_a_command_line_is_the_default_pipeline_with_knobs_and_settings():
     assert build_pipeline(None, {}) == default_pipeline()
-    built = build_pipeline(None, {"tone": "none"}, ["gamma.method=bt709", "exposure.stops=1.5", "color.matrix=[[1,0,0],[0,1,0],[0,0,1]]"])
+    settings = ["gamma.method=bt709", "exposure.stops=1.5", "color.matrix=[[1,0,0],[0,1,0],[0,0,1]]"]
+    built = build_pipeline(None, {"tone": "none"}, settings)
     assert built == default_pipeline(tone="none", gamma="bt709", exposure=1.5).replace(
         "color", matrix=((1, 0, 0), (0, 1, 0), (0, 0, 1))
     )
@@ -321,7 +337,15 @@ def test_knobs_exchange_the_stages_of_a_recipe(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("1", 1), ("1.5", 1.5), ("true", True), ("'a b'", "a b"), ("half", "half"), ("[1, [2, 3]]", (1, (2, 3))), ("", "")],
+    [
+        ("1", 1),
+        ("1.5", 1.5),
+        ("true", True),
+        ("'a b'", "a b"),
+        ("half", "half"),
+        ("[1, [2, 3]]", (1, (2, 3))),
+        ("", ""),
+    ],
 )
 def test_values_of_settings(text, value):
     assert toml_value(text) == value
@@ -376,8 +400,6 @@ def test_monochrome_is_one_colour_whatever_its_name():
     assert meta((1, 1), ((2, 2), (2, 2))).monochrome and not meta((1, 1), RGGB).monochrome
 
 
-def test_errors_are_isp_errors(caplog):
-    with caplog.at_level(logging.WARNING):
-        for kind in (ParameterError, PipelineError):
-            assert issubclass(kind, IspError)
+def test_one_except_catches_all():
+    assert issubclass(ParameterError, IspError) and issubclass(PipelineError, IspError)
     assert issubclass(ParameterError, ValueError)

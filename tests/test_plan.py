@@ -11,7 +11,8 @@ from isp.convert import Output, Settings
 from isp.errors import ParameterError, PipelineError, StorageError
 from isp.headerless import parse_layout
 from isp.plan import Job, plan, raw_files
-from isp.recipe import build_pipeline, fits, toml_value, wording
+from isp.parameters import fits, wording
+from isp.recipe import build_pipeline, toml_value
 
 USUAL = Settings()
 

@@ -2,7 +2,16 @@ import numpy as np
 import pytest
 
 from isp import (
-    BlackLevel, Color, Demosaic, Denoise, Exposure, Gamma, ParameterError, Tone, Vignetting, WhiteBalance,
+    BlackLevel,
+    Color,
+    Demosaic,
+    Denoise,
+    Exposure,
+    Gamma,
+    ParameterError,
+    Tone,
+    Vignetting,
+    WhiteBalance,
     default_pipeline,
 )  # fmt: skip
 from isp.threads import thread_count
@@ -66,5 +75,5 @@ def test_without_it_every_processor_works(monkeypatch):
 @pytest.mark.parametrize("value", ["", "0", "-1", "two", "1.5", " ", "1e3", "²"])
 def test_a_number_that_is_none(value, monkeypatch):
     monkeypatch.setenv("ISP_NUM_THREADS", value)
-    with pytest.raises(ParameterError, match="ISP_NUM_THREADS = .* a whole number from 1 up"):
+    with pytest.raises(ParameterError, match=r"ISP_NUM_THREADS = .* a whole number from 1 up"):
         Tone()(linear(COLOURS))

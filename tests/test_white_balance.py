@@ -12,7 +12,21 @@ from isp.stages import neutral
 
 from . import naive
 from .frames import (
-    COLOUR_CFAS, MATRIX, MONO, RGGB, XTRANS, camera, cfas, colour_cfas, meta, mosaic, noise, raw, refuses, run, seeds,
+    COLOUR_CFAS,
+    MATRIX,
+    MONO,
+    RGGB,
+    XTRANS,
+    camera,
+    cfas,
+    colour_cfas,
+    meta,
+    mosaic,
+    noise,
+    raw,
+    refuses,
+    run,
+    seeds,
     sides,
 )  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -81,7 +82,7 @@ class BlackLevel:
     def __post_init__(self) -> None:
         require_choice("BlackLevel", "source", self.source, ("file", "border"))
         for name, value in (("black", self.black), ("white", self.white)):
-            require(value is None or np.isfinite(value), "BlackLevel", name, value, "a finite level in DN")
+            require(value is None or math.isfinite(value), "BlackLevel", name, value, "a finite level in DN")
 
     def __call__(self, frame: Frame) -> Frame:
         """Return the frame in MOSAIC space."""
@@ -90,6 +91,10 @@ class BlackLevel:
         white = float(meta.white if self.white is None else self.white)
         height, width = frame.data.shape
         columns, rows = _deltas(meta, width, height) if pattern is meta.black else _deltas(None, width, height)
+        if (len(rows), len(columns)) != (height, width):
+            raise StageError(
+                f"BlackLevel: black of {len(rows)}x{len(columns)} rows and columns, frame {height}x{width}"
+            )
         black = tile_columns(pattern, width) + columns
         highest = float(black.max() + rows.max())
         if not white > highest:

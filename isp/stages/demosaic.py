@@ -178,7 +178,7 @@ def _smallest_block(cfa: CFA, step: int | None) -> int:
 
 def tent(margin: int) -> Array:
     """Return the weights 1 2 .. margin + 1 .. 2 1."""
-    return np.float32(margin + 1) - np.abs(np.arange(-margin, margin + 1, dtype=np.float32))
+    return np.array([margin + 1 - abs(tap) for tap in range(-margin, margin + 1)], np.float32)
 
 
 def _masks(cfa: CFA, width: int) -> Array:

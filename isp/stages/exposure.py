@@ -73,6 +73,8 @@ class Exposure:
 
     def __post_init__(self) -> None:
         require(-20 <= self.stops <= 20, "Exposure", "stops", self.stops, "-20..20 stops")
+        for name, value in (("baseline", self.baseline), ("auto_bright", self.auto_bright)):
+            require(isinstance(value, bool), "Exposure", name, value, "true or false")
         require(0 <= self.clipped <= 1, "Exposure", "clipped", self.clipped, "a share 0..1")
 
     def __call__(self, frame: Frame) -> Frame:

@@ -22,7 +22,7 @@ def gains(flat: Any, meta: Meta, smoothing: int) -> NDArray[np.float32]:
     meta : Meta
         Of the picture to correct.
     smoothing : int
-        Half width of the box mean in CFA cells; near the border it averages what is there.
+        Half width of the box mean in CFA cells; near the border the box shrinks, see `box_mean`.
 
     Raises
     ------
@@ -43,15 +43,20 @@ def gains(flat: Any, meta: Meta, smoothing: int) -> NDArray[np.float32]:
 
 
 def box_mean(plane: NDArray[Any], radius: int) -> NDArray[np.float64]:
-    """Return the mean over a (2 radius + 1)^2 box, of the pixels that exist."""
+    """Return the mean over a (2 radius + 1)^2 box, narrower near the border.
+
+    It shrinks on both sides alike: a box cut on one side would average pixels that lie inwards, and take 4 % too little
+    light for a corner of a 900x600 flat field.
+    """
     for axis in (0, 1):
         size = plane.shape[axis]
         total = np.concatenate(
             [np.zeros_like(plane.take([0], axis), np.float64), np.cumsum(plane, axis, np.float64)], axis
         )
-        high, low = np.minimum(np.arange(size) + radius + 1, size), np.maximum(np.arange(size) - radius, 0)
-        count = (high - low).reshape((-1, 1) if axis == 0 else (1, -1))
-        plane = (total.take(high, axis) - total.take(low, axis)) / count
+        index = np.arange(size)
+        reach = np.minimum(radius, np.minimum(index, size - 1 - index))
+        count = (2 * reach + 1).reshape((-1, 1) if axis == 0 else (1, -1))
+        plane = (total.take(index + reach + 1, axis) - total.take(index - reach, axis)) / count
     return plane
 
 

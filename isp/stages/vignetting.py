@@ -20,6 +20,7 @@ from isp.threads import over_rows
 
 logger = logging.getLogger(__name__)
 
+_MAX_GAIN = 1e9  # thirty stops
 METHODS = ("file", "none", "radial", "natural", "mechanical", "pixel", "flat")
 
 
@@ -92,7 +93,7 @@ class Vignetting:
     >>> import isp
     >>> mosaic = isp.BlackLevel()(isp.read_raw("sample_raws/s40_0101.CRW"))
     >>> lifted = isp.Vignetting("radial", coefficients=(0.3,))(mosaic)
-    >>> float(round(lifted.saturation.max(), 1))
+    >>> round(float(lifted.saturation.max()), 1)
     1.3
     """
 
@@ -170,8 +171,9 @@ class Vignetting:
             gain = falloff.mechanical(r2, self.onset, self.loss)
         else:
             gain = np.ones_like(r2)
-        if not gain.min() > 0:
-            raise StageError(f"Vignetting: gain falls to {gain.min():.3g}; give coefficients that keep it above 0")
+        if not (gain.min() > 0 and gain.max() < _MAX_GAIN):
+            reach = f"{gain.min():.3g}..{gain.max():.3g}"
+            raise StageError(f"Vignetting: gains reach {reach}; keep them above 0, below {_MAX_GAIN:g}")
         return gain.astype(np.float32)
 
     def _corner_tangent(self, meta: Meta) -> float:

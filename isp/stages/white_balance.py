@@ -93,7 +93,7 @@ class WhiteBalance:
     >>> import isp
     >>> mosaic = isp.BlackLevel()(isp.read_raw("sample_raws/g2_0304.CRW"))
     >>> [round(gain, 3) for gain in isp.WhiteBalance("gray_world")(mosaic).gains]
-    [1.734, 1.0, 1.484]
+    [1.273, 1.0, 1.773]
     """
 
     method: str = "as_shot"
@@ -120,6 +120,7 @@ class WhiteBalance:
         fits = box is None or (len(box) == 4 and min(box[:2]) >= 0 and min(box[2:]) > 0)
         check(fits, "box", "x, y, width, height in pixels")
         check(0 < self.percentile <= 100, "percentile", "above 0 up to 100")
+        check(isinstance(self.clip, bool), "clip", "true or false")
         if self.method in ("gains", "kelvin", "box") and getattr(self, self.method) is None:
             raise ParameterError(f"WhiteBalance: method {self.method!r} needs the parameter {self.method}")
 
