@@ -1,4 +1,4 @@
-"""Measures the optically black border of a sensor: its level by site of the colour pattern, and its noise."""
+"""The optically black border of a sensor: its level by site of the colour pattern, its noise, its word on black."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isp.calibration import Areas, intersection
+from isp.cfa import tile
 from isp.dng import DngTags
-from isp.frame import Border, Rectangle
+from isp.frame import Border, Meta, Rectangle
 
 _MIN_PIXELS = 64  # per site, to make a mean
 _OUTLIER = 4.0  # robust standard deviations
@@ -52,3 +53,27 @@ def _without_outliers(values: NDArray[np.float64]) -> NDArray[np.float64]:
         return values
     distance = np.abs(values - np.median(values))
     return values[distance <= _OUTLIER * max(1.4826 * float(np.median(distance)), 1.0)]
+
+
+def disagreement(meta: Meta) -> float:
+    """Return by how many DN the file's black and the masked border differ, at the site where they differ most.
+
+    0 if there is no border. The file's black is averaged over the sites that share a place in the CFA pattern.
+    """
+    if meta.border is None:
+        return 0.0
+    border, black = np.array(meta.border.mean), np.array(meta.black)
+    height, width = (np.lcm(a, b) for a, b in zip(border.shape, black.shape, strict=True))
+    difference = tile(border, height, width) - tile(black, height, width)
+    mean = difference.reshape(height // border.shape[0], border.shape[0], width // border.shape[1], border.shape[1])
+    mean = mean.mean(axis=(0, 2)) - np.mean(meta.black_rows or 0.0) - np.mean(meta.black_columns or 0.0)
+    return float(mean.flat[np.abs(mean).argmax()])
+
+
+def tolerance(meta: Meta) -> float:
+    """Return by how many DN the border's mean may differ from the file's black before it is worth a warning."""
+    if meta.border is None:
+        return np.inf
+    sites = len(meta.cfa) * len(meta.cfa[0])
+    standard_error = meta.border.noise / np.sqrt(meta.border.pixels / sites)
+    return float(max(4 * standard_error, (meta.white - np.min(meta.black)) / 2000))

@@ -9,6 +9,7 @@ import numpy as np
 import rawpy
 from numpy.typing import NDArray
 
+from isp.colorimetry import SRGB_TO_XYZ
 from isp.dng import DngTags
 from isp.errors import RawError
 from isp.frame import GREEN, Gains, Matrix, Rectangle
@@ -16,9 +17,6 @@ from isp.tiff import Picture
 
 logger = logging.getLogger(__name__)
 
-SRGB_TO_XYZ = np.array(
-    [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
-)
 _MAX_GAIN = 64.0  # white balance beyond it is damage; 4 is extreme
 _KODAK_MATRIX = 37400
 _WINDOW = 32  # photosites that show the period of the colour filters; LibRaw knows none over 16

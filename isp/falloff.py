@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from isp.cfa import shifted, tile
 from isp.frame import Meta, Rectangle
 from isp.opcodes import GainMap, LensShading, RadialGain
 
@@ -127,6 +128,5 @@ def _apply(shading: LensShading, field: NDArray[np.float32], meta: Meta) -> None
 
 def _colour_of_sites(meta: Meta) -> NDArray[np.intp]:
     """Return the CFA colour of every site of the active area."""
-    pattern = np.roll(np.array(meta.cfa), (-meta.active.top, -meta.active.left), (0, 1))
-    down, across = -(-meta.active.height // pattern.shape[0]), -(-meta.active.width // pattern.shape[1])
-    return np.tile(pattern, (down, across))[: meta.active.height, : meta.active.width]
+    _, _, height, width = meta.active
+    return tile(shifted(meta.cfa, meta.active.top, meta.active.left), height, width)

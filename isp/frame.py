@@ -211,6 +211,9 @@ class Frame:
                 f"Frame: data of shape {self.data.shape} and dtype {self.data.dtype} is not {self.space.name}; "
                 f"give a non-empty {shape} {np.dtype(dtype)} array"
             )
+        saturation = np.shape(self.saturation)
+        if saturation not in ((), data.shape):
+            raise ParameterError(f"Frame: saturation of shape {saturation} is neither one level nor {data.shape}")
         data = data.view()
         data.flags.writeable = False
         object.__setattr__(self, "data", data)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from isp.errors import require
+from isp.errors import StageError, require
 from isp.frame import Meta, Rectangle
 
 # EXIF orientation: swap the axes, then mirror the rows (top and bottom), then the columns (left and right).
@@ -58,6 +58,47 @@ def _scaled(start: int, length: int, photosites: int, pixels: int) -> tuple[int,
     first = min(max(0, round(start * pixels / photosites)), pixels - 1)
     last = round((start + length) * pixels / photosites)
     return first, max(first + 1, min(last, pixels))
+
+
+def picture_to_frame(box: tuple[int, int, int, int], meta: Meta) -> Rectangle:
+    """Return the part of the full-size frame that a box of the picture shows: the way of `upright` backwards.
+
+    Parameters
+    ----------
+    box : (int, int, int, int)
+        x, y, width and height in pixels of the picture, as a viewer shows it.
+    meta : Meta
+        Uses `crop`, `pixel_aspect`, `orientation`.
+
+    Returns
+    -------
+    Rectangle
+        Whole photosites, at least one.
+
+    Raises
+    ------
+    StageError
+        If the box does not lie within the picture.
+    """
+    left, top, width, height = box
+    swap, mirror_rows, mirror_columns = _ORIENTATIONS[meta.orientation]
+    wide, high = max(meta.pixel_aspect, 1.0), max(1.0 / meta.pixel_aspect, 1.0)
+    rows, columns = int(meta.crop.height * high + 0.5), int(meta.crop.width * wide + 0.5)
+    rows, columns = (columns, rows) if swap else (rows, columns)
+    if left + width > columns or top + height > rows:
+        raise StageError(f"box {box} (x, y, width, height) reaches out of the picture of {columns} x {rows} pixels")
+    top = rows - top - height if mirror_rows else top
+    left = columns - left - width if mirror_columns else left
+    if swap:
+        top, left, height, width = left, top, width, height
+    first_row, first_column = int(top / high), int(left / wide)
+    last_row, last_column = int((top + height) / high), int((left + width) / wide)
+    return Rectangle(
+        meta.crop.top + first_row,
+        meta.crop.left + first_column,
+        max(1, last_row - first_row),
+        max(1, last_column - first_column),
+    )
 
 
 def square_pixels(image: NDArray[Any], aspect: float) -> NDArray[Any]:

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from isp.border import disagreement, tolerance
 from isp.convert import open_frame
 from isp.frame import Frame, Space
 from isp.headerless import Layout
-from isp.stages.black_level import border_disagreement, border_tolerance
 
 _LETTERS = "RGB"
 _PILE, _NEIGHBOURS = 16, 16  # sites at the top value, levels below it
@@ -67,8 +67,8 @@ def doubts(frame: Frame) -> list[str]:
         lines.append("no valid as-shot white balance: white world at 99.9 % is used unless you say --white-balance")
     if meta.xyz_to_camera is None and not meta.monochrome:
         lines.append("no colour matrix: colours are the camera's own; kelvin and presets cannot be used")
-    difference = border_disagreement(meta)
-    if abs(difference) > border_tolerance(meta):
+    difference = disagreement(meta)
+    if abs(difference) > tolerance(meta):
         lines.append(
             f"the masked border is {difference:+.1f} DN from the file's black: --set black_level.source=border uses it"
         )

@@ -7,6 +7,7 @@ specification's version, flags (bit 0: optional) and the length of its parameter
 from __future__ import annotations
 
 import logging
+import math
 import struct
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -83,8 +84,7 @@ def parse_opcodes(
             if opcode == GAIN_MAP:
                 found.append(_gain_map(parameters, after_demosaic))
             elif opcode == FIX_VIGNETTE_RADIAL:
-                *coefficients, x, y = struct.unpack_from(">7d", parameters)
-                found.append(RadialGain(tuple(coefficients), (x, y), after_demosaic))
+                found.append(_radial_gain(parameters, after_demosaic))
             elif not optional and opcode not in applied:
                 logger.warning("DNG opcode %d is mandatory but not supported; the picture is made without it", opcode)
     except struct.error as error:
@@ -106,6 +106,13 @@ def _opcodes(blob: bytes) -> Iterator[tuple[int, bool, bytes]]:
         position += length
 
 
+def _radial_gain(data: bytes, after_demosaic: bool) -> RadialGain:
+    *coefficients, x, y = numbers = struct.unpack_from(">7d", data)
+    if not all(map(math.isfinite, numbers)):
+        raise RawError("DNG FixVignetteRadial has parameters that are not numbers; the file is damaged")
+    return RadialGain(tuple(coefficients), (x, y), after_demosaic)
+
+
 def _gain_map(data: bytes, after_demosaic: bool) -> GainMap:
     integers = struct.unpack_from(">10I", data)
     top, left, bottom, right, plane, planes, row_pitch, column_pitch, rows, columns = integers
@@ -115,8 +122,9 @@ def _gain_map(data: bytes, after_demosaic: bool) -> GainMap:
     fits = 0 < count * 4 <= len(data) - 76 and bottom > top and right > left
     if not fits or 0 in (row_pitch, column_pitch, planes):
         raise RawError(f"DNG GainMap of {rows}x{columns}x{map_planes} points does not fit its {len(data)} bytes")
-    if (rows > 1 and not spacing[0] > 0) or (columns > 1 and not spacing[1] > 0):
-        raise RawError(f"DNG GainMap has a spacing of {spacing}; the file is damaged")
+    spaced = (rows == 1 or spacing[0] > 0) and (columns == 1 or spacing[1] > 0)
+    if not spaced or not all(map(math.isfinite, geometry)):
+        raise RawError(f"DNG GainMap has a spacing of {spacing} and an origin of {origin}; the file is damaged")
     flat = struct.unpack_from(f">{count}f", data, 76)
     if not all(0.0 <= gain < 1e4 for gain in flat):
         raise RawError("DNG GainMap has gains that are negative, huge or not numbers; the file is damaged")

@@ -21,6 +21,7 @@ from isp.calibration import (
     read_white,
     read_white_balance,
 )  # fmt: skip
+from isp.cfa import shifted
 from isp.dng import read_dng
 from isp.errors import RawError, require, require_choice
 from isp.frame import Frame, Meta, Rectangle, Space
@@ -150,11 +151,11 @@ def _in_full_frame(meta: Meta, areas: Areas) -> Meta:
     below, right = areas.size[0] - top - height, areas.size[1] - left - width
     border = meta.border
     if border is not None:
-        border = border._replace(mean=_rows(_rolled(border.mean, active)))
+        border = border._replace(mean=shifted(border.mean, -top, -left))
     return dataclasses.replace(
         meta,
-        cfa=_rows(_rolled(meta.cfa, active)),
-        black=_rows(_rolled(meta.black, active)),
+        cfa=shifted(meta.cfa, -top, -left),
+        black=shifted(meta.black, -top, -left),
         black_rows=(0.0,) * top + meta.black_rows + (0.0,) * below if meta.black_rows else (),
         black_columns=(0.0,) * left + meta.black_columns + (0.0,) * right if meta.black_columns else (),
         border=border,
@@ -162,11 +163,6 @@ def _in_full_frame(meta: Meta, areas: Areas) -> Meta:
         active=active,
         crop=Rectangle(0, 0, *areas.size),
     )
-
-
-def _rolled(pattern: tuple[tuple[Any, ...], ...], active: Rectangle) -> NDArray[Any]:
-    """Return a pattern that starts at the active area as one that starts at the full frame."""
-    return np.roll(np.array(pattern), (active.top, active.left), axis=(0, 1))
 
 
 def _rows(pattern: NDArray[Any]) -> tuple[tuple[Any, ...], ...]:

@@ -19,7 +19,7 @@ def thread_count() -> int:
     asked = os.environ.get("ISP_NUM_THREADS")
     if asked is None:
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    require(asked.isdigit() and int(asked) > 0, "environment", "ISP_NUM_THREADS", asked, "a whole number from 1 up")
+    require(asked.isdecimal() and int(asked) > 0, "environment", "ISP_NUM_THREADS", asked, "a whole number from 1 up")
     return int(asked)
 
 

@@ -18,9 +18,9 @@ def meta(height, width, **entries):
     return Meta(cfa=pattern, white=1.0, size=(height, width), **{"active": whole, "crop": whole, **entries})
 
 
-def picture(height=24, width=33, space=Space.DISPLAY, **entries):
+def picture(height=24, width=33, space=Space.DISPLAY, encoding="srgb", **entries):
     pixels = np.random.default_rng(3).uniform(-0.1, 1.1, (height, width, 3)).astype(np.float32)
-    return Frame(pixels, space, meta(height, width, **{**STORY, **entries}))
+    return Frame(pixels, space, meta(height, width, **{**STORY, **entries}), encoding=encoding)
 
 
 def expected(frame, bits):

@@ -77,7 +77,7 @@ def embedded(path, bits):
 @pytest.mark.parametrize(("name", "bits"), FILES)
 @pytest.mark.parametrize("encoding", ["srgb", None])
 def test_profile(tmp_path, name, bits, encoding):
-    path = write_image(picture(), tmp_path / name, bit_depth=bits, encoding=encoding)
+    path = write_image(picture(encoding=encoding), tmp_path / name, bit_depth=bits)
     assert embedded(path, bits) == (profile("srgb") if encoding else None)
 
 

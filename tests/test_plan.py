@@ -10,8 +10,8 @@ import isp
 from isp.convert import Output, Settings
 from isp.errors import ParameterError, PipelineError, StorageError
 from isp.headerless import parse_layout
-from isp.plan import Job, plan, raw_files
 from isp.parameters import fits, wording
+from isp.plan import Job, plan, raw_files
 from isp.recipe import build_pipeline, toml_value
 
 USUAL = Settings()

@@ -15,6 +15,7 @@ from isp.errors import ParameterError, RawError
 from isp.frame import Rectangle, Space
 from isp.opcodes import GainMap, RadialGain
 from isp.raw import read_raw
+from isp.stages import Color
 
 from .dng_files import COLOR_MATRIX, NEUTRAL, fix_vignette_radial, gain_map, opcode_list, write_dng
 from .paths import BAYER_SAMPLES, BAYER_SHARED, SAMPLES, shared
@@ -174,8 +175,18 @@ def test_invalid_white_balance_is_absent_and_logged_ones_are_valid(caplog):
     assert read_raw(SAMPLES / "dc50_0008.KDC").meta.white_balance == (1, 1, 1)
 
 
-def test_no_matrix_is_none():
-    assert read_raw(SAMPLES / "dc50_0008.KDC").meta.xyz_to_camera is None
+def test_no_matrix_is_none(tmp_path):
+    path = tmp_path / "none.dng"
+    write_dng(path, np.full((32, 32), 1000, np.uint16), ColorMatrix1=None)
+    assert read_raw(path).meta.xyz_to_camera is None
+
+
+@pytest.mark.parametrize("name", ["dc50_0008.KDC", "dc120_3910.KDC"])
+def test_kodaks_own_matrix_is_what_color_uses(name):
+    with tifffile.TiffFile(SAMPLES / name) as tiff:
+        flat = np.array(tiff.pages[0].pages[0].tags[37400].value, np.float64)
+    camera_to_srgb = (flat[::2] / flat[1::2]).reshape(3, 4)[:, 1:]
+    assert Color().camera_to_srgb(read_raw(SAMPLES / name).meta) == pytest.approx(camera_to_srgb, abs=1e-9)
 
 
 def test_linear_dng_of_a_6d():

@@ -10,6 +10,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from isp.border import disagreement, tolerance
+from isp.cfa import tile
 from isp.errors import StageError, require, require_choice
 from isp.frame import Frame, Meta, Space
 from isp.jit import kernel
@@ -115,34 +117,10 @@ class BlackLevel:
         return meta.border.mean
 
 
-def border_disagreement(meta: Meta) -> float:
-    """Return by how many DN the file's black and the masked border differ, at the site where they differ most.
-
-    0 if there is no border. The file's black is averaged over the sites that share a place in the CFA pattern.
-    """
-    if meta.border is None:
-        return 0.0
-    border, black = np.array(meta.border.mean), np.array(meta.black)
-    height, width = (np.lcm(a, b) for a, b in zip(border.shape, black.shape, strict=True))
-    difference = tile(border, height, width) - tile(black, height, width)
-    mean = difference.reshape(height // border.shape[0], border.shape[0], width // border.shape[1], border.shape[1])
-    mean = mean.mean(axis=(0, 2)) - np.mean(meta.black_rows or 0.0) - np.mean(meta.black_columns or 0.0)
-    return float(mean.flat[np.abs(mean).argmax()])
-
-
-def border_tolerance(meta: Meta) -> float:
-    """Return by how many DN the border's mean may differ from the file's black before it is worth a warning."""
-    if meta.border is None:
-        return np.inf
-    sites = len(meta.cfa) * len(meta.cfa[0])
-    standard_error = meta.border.noise / np.sqrt(meta.border.pixels / sites)
-    return float(max(4 * standard_error, (meta.white - np.min(meta.black)) / 2000))
-
-
 def warn_if_disagreeing(meta: Meta) -> None:
     """Log a warning where the masked border contradicts the file's black."""
-    difference = border_disagreement(meta)
-    if abs(difference) > border_tolerance(meta):
+    difference = disagreement(meta)
+    if abs(difference) > tolerance(meta):
         logger.warning(
             "%s: the masked border is %+.1f DN from the file's black; black_level.source = 'border' uses it",
             meta.name,
@@ -150,15 +128,9 @@ def warn_if_disagreeing(meta: Meta) -> None:
         )
 
 
-def tile(pattern: NDArray[np.float64], height: int, width: int) -> NDArray[np.float64]:
-    """Repeat a periodic pattern over `height` rows and `width` columns."""
-    down, across = -(-height // pattern.shape[0]), -(-width // pattern.shape[1])
-    return np.tile(pattern, (down, across))[:height, :width]
-
-
 def tile_columns(pattern: Pattern, width: int) -> NDArray[np.float32]:
     """Repeat a periodic pattern over `width` columns, keeping one period of rows; float32."""
-    return tile(np.array(pattern, np.float64), len(pattern), width).astype(np.float32)
+    return tile(pattern, len(pattern), width).astype(np.float32)
 
 
 def _deltas(meta: Meta | None, width: int, height: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -9,16 +9,13 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from isp.colorimetry import SRGB_TO_XYZ
 from isp.errors import StageError, require
 from isp.frame import Frame, Matrix, Meta, Space
 from isp.jit import kernel
 from isp.threads import over_rows
 
 logger = logging.getLogger(__name__)
-
-SRGB_TO_XYZ = np.array(
-    [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
-)
 
 
 @kernel

@@ -7,15 +7,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from isp.cfa import CFA, Array, cell_size, colour_masks, reach, row_tables, tent
 from isp.errors import StageError, require_choice
 from isp.frame import Frame, Space
 from isp.jit import kernel
 from isp.threads import over_rows
-
-CFA = tuple[tuple[int, ...], ...]
-Array = NDArray[np.float32]
 
 
 @kernel
@@ -78,8 +75,8 @@ def bilinear(mosaic: Array, cfa: CFA) -> Array:
     """
     height, width = mosaic.shape
     weights = tent(reach(cfa))
-    masks = _masks(cfa, width)
-    row_class, keep, inverse = _tables(masks, weights, height)
+    masks = colour_masks(cfa, width)
+    row_class, keep, inverse = row_tables(masks, weights, height)
     out = np.empty((height, width, 3), np.float32)
     over_rows(_bilinear_rows, height, mosaic, masks, weights, row_class, keep, inverse, out)
     return out
@@ -151,68 +148,3 @@ class Demosaic:
         if frame.meta.monochrome:
             data = np.repeat(data[:, :, frame.meta.cfa[0][0], None], 3, axis=2)
         return frame.replace(data=data, space=Space.CAMERA, saturation=1.0)
-
-
-def reach(cfa: CFA) -> int:
-    """Return the smallest radius at which every window, cut by a corner or not, holds all the pattern's colours."""
-    return _smallest_block(cfa, step=1) - 1
-
-
-def cell_size(cfa: CFA) -> int:
-    """Return the side, 2 or more, of the smallest square that tiles the image with all colours in each."""
-    return max(2, _smallest_block(cfa, step=None))
-
-
-def _smallest_block(cfa: CFA, step: int | None) -> int:
-    """Return the side of the smallest square with all colours wherever it starts, in steps of `step` or its side."""
-    pattern = np.array(cfa)
-    colours = set(pattern.flat)
-    for side in range(1, 2 * max(pattern.shape) + 1):
-        tiled = np.pad(pattern, ((0, side * len(pattern)), (0, side * pattern.shape[1])), mode="wrap")
-        rows = range(0, len(pattern) * side, step or side)
-        columns = range(0, pattern.shape[1] * side, step or side)
-        if all(set(tiled[y : y + side, x : x + side].flat) == colours for y in rows for x in columns):
-            return side
-    raise AssertionError("a square of twice the period holds every colour")
-
-
-def tent(margin: int) -> Array:
-    """Return the weights 1 2 .. margin + 1 .. 2 1."""
-    return np.array([margin + 1 - abs(tap) for tap in range(-margin, margin + 1)], np.float32)
-
-
-def _masks(cfa: CFA, width: int) -> Array:
-    """Return 1 where a row of the pattern has a colour, else 0: (3, period, width)."""
-    tiled = np.tile(np.array(cfa), -(-width // len(cfa[0])))[:, :width]
-    return (tiled == np.arange(3)[:, None, None]).astype(np.float32)
-
-
-def _tables(masks: Array, weights: Array, height: int) -> tuple[NDArray[np.intp], Array, Array]:
-    """Return for every row the class it belongs to, and per class and colour what to keep and what to divide by.
-
-    Rows with the same phase share a class, except those so near the border that part of their window is missing.
-    """
-    margin, period = weights.size // 2, masks.shape[1]
-    kinds: dict[tuple[int, int, int], int] = {}
-    row_class = np.empty(height, np.intp)
-    keep, inverse = [], []
-    for y in range(height):
-        kind = (y % period, min(y, margin), min(height - 1 - y, margin))
-        if kind not in kinds:
-            kinds[kind] = len(kinds)
-            own, total = _weight_sums(masks, weights, y, height)
-            keep.append((own > 0) | (total == 0))
-            inverse.append(np.where(keep[-1], 0.0, 1.0 / np.where(total == 0, 1.0, total)))
-        row_class[y] = kinds[kind]
-    return row_class, np.array(keep, np.float32), np.array(inverse, np.float32)
-
-
-def _weight_sums(masks: Array, weights: Array, y: int, height: int) -> tuple[Array, NDArray[np.float64]]:
-    """Return which columns of row y are a colour's own, and the sum of the weights of its samples in the window."""
-    margin, period = weights.size // 2, masks.shape[1]
-    sources = [(tap, y + tap - margin) for tap in range(weights.size) if 0 <= y + tap - margin < height]
-    columns = sum(float(weights[tap]) * masks[:, source % period].astype(np.float64) for tap, source in sources)
-    padded = np.pad(np.asarray(columns), ((0, 0), (margin, margin)))
-    width = masks.shape[2]
-    total = sum(float(weights[tap]) * padded[:, tap : tap + width] for tap in range(weights.size))
-    return masks[:, y % period], np.asarray(total)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from isp.cfa import shifted
 from isp.errors import StageError
 from isp.frame import Frame, Meta
 
@@ -67,7 +68,7 @@ def _load(flat: Any, meta: Meta) -> NDArray[Any]:
         from isp.stages.black_level import BlackLevel
 
         frame: Frame = read_raw(flat, crop="active")
-        if frame.meta.demosaiced or frame.meta.cfa != _active_cfa(meta):
+        if frame.meta.demosaiced or frame.meta.cfa != shifted(meta.cfa, meta.active.top, meta.active.left):
             raise StageError(f"Vignetting: the flat field {frame.meta.name} has another CFA than {meta.name}")
         flat = BlackLevel()(frame).data
     if flat.shape != expected:
@@ -75,8 +76,3 @@ def _load(flat: Any, meta: Meta) -> NDArray[Any]:
             f"Vignetting: the flat field is {flat.shape}, the picture's active area {expected} (rows, columns)"
         )
     return np.asarray(flat)
-
-
-def _active_cfa(meta: Meta) -> tuple[tuple[int, ...], ...]:
-    pattern = np.roll(np.array(meta.cfa), (-meta.active.top, -meta.active.left), (0, 1))
-    return tuple(tuple(int(colour) for colour in row) for row in pattern)

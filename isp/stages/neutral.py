@@ -7,9 +7,12 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from isp.cfa import cell_size, shifted
+from isp.colorimetry import PRESETS, temperature, xyz
 from isp.errors import StageError
 from isp.frame import Frame, Gains, Meta, Rectangle
-from isp.illuminants import PRESETS, temperature, xyz
+
+_NEARLY = 1 - 1 / 512  # of saturation: noise and the file's coding spread clipped values a little downwards
 
 
 def gray_world(frame: Frame, area: Rectangle) -> Gains:
@@ -45,52 +48,31 @@ def of_light(meta: Meta, preset: str, kelvin: float | None) -> Gains:
     return float(camera[1] / camera[0]), 1.0, float(camera[1] / camera[2])
 
 
-def box_in_frame(box: tuple[int, int, int, int], meta: Meta) -> Rectangle:
-    """Return the part of the frame that a box (x, y, width, height) of the upright, cropped picture shows.
-
-    Raises
-    ------
-    StageError
-        If the box does not lie within the picture.
-    """
-    x, y, width, height = box
-    stretch_x, stretch_y = max(meta.pixel_aspect, 1.0), max(1.0 / meta.pixel_aspect, 1.0)
-    rows, columns = int(meta.crop.height * stretch_y + 0.5), int(meta.crop.width * stretch_x + 0.5)
-    picture_rows, picture_columns = (columns, rows) if meta.orientation >= 5 else (rows, columns)
-    if x + width > picture_columns or y + height > picture_rows:
-        raise StageError(
-            f"WhiteBalance: box {box} reaches out of the picture of {picture_columns}x{picture_rows} pixels"
-        )
-    top, left, bottom, right = y, x, y + height, x + width
-    if meta.orientation in (2, 3, 6, 7):  # columns of the picture run backwards
-        left, right = picture_columns - right, picture_columns - left
-    if meta.orientation in (3, 4, 7, 8):  # rows of the picture run backwards
-        top, bottom = picture_rows - bottom, picture_rows - top
-    if meta.orientation >= 5:
-        top, left, bottom, right = left, top, right, bottom
-    first_row, first_column = int(top / stretch_y), int(left / stretch_x)
-    return Rectangle(
-        meta.crop.top + first_row,
-        meta.crop.left + first_column,
-        max(1, int(bottom / stretch_y) - first_row),
-        max(1, int(right / stretch_x) - first_column),
-    )
-
-
 def _unclipped(frame: Frame, area: Rectangle) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """Yield, per site of the CFA pattern, its colour and those of its values that are below saturation."""
-    cfa: tuple[tuple[int, ...], ...] = frame.meta.cfa
-    data = frame.data
-    if data.ndim == 3:
-        cfa, data = ((0, 1, 2),), data.reshape(len(data), -1)
-        area = area._replace(left=3 * area.left, width=3 * area.width)
-    saturation = np.broadcast_to(np.float32(1) * frame.saturation, frame.data.shape).reshape(data.shape)
-    for y in range(len(cfa)):
-        for x in range(len(cfa[0])):
-            top, left = area.top + (y - area.top) % len(cfa), area.left + (x - area.left) % len(cfa[0])
-            where = slice(top, area.top + area.height, len(cfa)), slice(left, area.left + area.width, len(cfa[0]))
-            values = data[where]
-            yield cfa[y][x], values[values < saturation[where]]
+    """Yield, per site of the CFA pattern, its colour and its values in the cells of an area that are not clipped.
+
+    A cell with a clipped site is left out whole (2x2 sites of a Bayer pattern, 3x3 of X-Trans, a pixel). Else a sky
+    whose green is clipped would enter with its red and blue alone, and look purple.
+    """
+    if frame.data.ndim == 3:
+        cfa, cell = ((0, 1, 2),), (1, 3)
+    else:
+        cfa, cell = shifted(frame.meta.cfa, area.top, area.left), (cell_size(frame.meta.cfa),) * 2
+    data = frame.data[area.slices].reshape(area.height, -1)
+    saturation = np.broadcast_to(np.float32(_NEARLY) * frame.saturation, frame.data.shape)[area.slices]
+    keep = unclipped_cells(data < saturation.reshape(data.shape), *cell)
+    for y in range(min(len(cfa), len(data))):
+        for x in range(min(len(cfa[0]), data.shape[1])):
+            site = slice(y, None, len(cfa)), slice(x, None, len(cfa[0]))
+            yield cfa[y][x], data[site][keep[site]]
+
+
+def unclipped_cells(unclipped: NDArray[np.bool_], down: int, across: int) -> NDArray[np.bool_]:
+    """Return True where every site of a cell of so many rows and columns is; cells begin at the corner."""
+    height, width = unclipped.shape
+    padded = np.pad(unclipped, ((0, -height % down), (0, -width % across)), constant_values=True)
+    cells = padded.reshape(padded.shape[0] // down, down, padded.shape[1] // across, across).all(axis=(1, 3))
+    return np.repeat(np.repeat(cells, down, axis=0), across, axis=1)[:height, :width]
 
 
 def _require_sites(frame: Frame, counts: NDArray[np.float64] | NDArray[np.intp]) -> None:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from isp.colorimetry import KELVIN_RANGE, PRESETS
 from isp.errors import ParameterError, require, require_choice
 from isp.frame import Frame, Gains, Space
-from isp.illuminants import KELVIN_RANGE, PRESETS
+from isp.geometry import picture_to_frame
 from isp.jit import kernel
 from isp.stages import neutral
 from isp.stages.black_level import tile_columns
@@ -38,11 +38,11 @@ def _balance_rows(first, last, data, gains, limit, out):  # type: ignore[no-unty
 
 
 @kernel
-def _balance_rows_limited(first, last, data, gains, saturation, out):  # type: ignore[no-untyped-def]
+def _balance_rows_limited(first, last, data, gains, limit, out):  # type: ignore[no-untyped-def]
     period = gains.shape[0]
     for y in range(first, last):
         for x in range(data.shape[1]):
-            out[y, x] = balance(data[y, x], gains[y % period, x], min(saturation[y, x], np.float32(1)))
+            out[y, x] = balance(data[y, x], gains[y % period, x], limit[y, x])
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,8 @@ class WhiteBalance:
 
     Gains are divided by the smallest, so they are 1 or more and a clipped white stays white in every channel. The gains
     that were used are in ``frame.gains`` afterwards; a frame that carries gains already is scaled by the quotient, so
-    balancing twice is balancing once. Negatives stay. A monochrome sensor has nothing to balance.
+    balancing twice is balancing once, but for what the first clipped. Negatives stay. A monochrome sensor has nothing to
+    balance.
 
     Parameters
     ----------
@@ -85,8 +86,9 @@ class WhiteBalance:
 
     Notes
     -----
-    Automatic methods leave out clipped sites (those at ``frame.saturation``) and the masked border, and average the two
-    greens together. Illuminants: CIE 15:2018; gain = 1 / (XYZ_to_camera @ XYZ(illuminant)).
+    Automatic methods leave out the masked border and every CFA cell with a clipped site (at or above 1 - 1/512 of
+    ``frame.saturation``), and average the two greens together. Illuminants: CIE 15:2018;
+    gain = 1 / (XYZ_to_camera @ XYZ(illuminant)).
 
     Examples
     --------
@@ -142,28 +144,23 @@ class WhiteBalance:
 
     def __call__(self, frame: Frame) -> Frame:
         """Return the balanced frame, same space; `frame.gains` of the result are the gains of R, G, B."""
-        before = frame.gains or (1.0, 1.0, 1.0)
         after = self.measure(frame)
-        r, g, b = (new / old for new, old in zip(after, before, strict=True))
+        change = tuple(new / old for new, old in zip(after, frame.gains or (1.0, 1.0, 1.0), strict=True))
         width = frame.data.size // len(frame.data)
         cfa = ((0, 1, 2),) if frame.data.ndim == 3 else frame.meta.cfa
-        gains = tile_columns(tuple(tuple((r, g, b)[colour] for colour in row) for row in cfa), width)
+        gains = tile_columns(tuple(tuple(change[colour] for colour in row) for row in cfa), width)
         out = np.empty(frame.data.shape, np.float32)
         source, target = frame.data.reshape(-1, width), out.reshape(-1, width)
-        if self.clip and isinstance(frame.saturation, np.ndarray):
-            over_rows(_balance_rows_limited, len(out), source, gains, frame.saturation.reshape(source.shape), target)
+        limit = np.minimum(frame.saturation, np.float32(1))
+        if not self.clip:
+            over_rows(_balance_rows, len(out), source, gains, np.float32(np.inf), target)
+            rows = np.tile(gains, (-(-len(out) // len(gains)), 1))[: len(out)].reshape(out.shape)
+            return frame.replace(data=out, gains=after, saturation=rows * np.float32(1) * frame.saturation)
+        if limit.ndim:
+            over_rows(_balance_rows_limited, len(out), source, gains, limit.reshape(source.shape), target)
         else:
-            limit = min(float(np.min(frame.saturation)), 1.0) if self.clip else np.inf
-            over_rows(_balance_rows, len(out), source, gains, np.float32(limit), target)
-        return frame.replace(data=out, gains=after, saturation=self._saturation(frame, gains))
-
-    def _saturation(self, frame: Frame, gains: NDArray[np.float32]) -> float | NDArray[np.float32]:
-        """Return the level of clipped sites afterwards: the limit, or each colour's own where the excess is kept."""
-        if self.clip:
-            limit = np.minimum(frame.saturation, np.float32(1))
-            return limit if limit.min() < 1 else 1.0
-        rows = np.tile(gains, (-(-len(frame.data) // len(gains)), 1))[: len(frame.data)]
-        return rows.reshape(frame.data.shape) * np.float32(1) * frame.saturation
+            over_rows(_balance_rows, len(out), source, gains, limit, target)
+        return frame.replace(data=out, gains=after, saturation=limit if limit.ndim else float(limit))
 
     def measure(self, frame: Frame) -> Gains:
         """Return the gains for R, G, B that this stage would use on a frame, the smallest 1."""
@@ -187,7 +184,7 @@ class WhiteBalance:
             return neutral.white_world(frame, self.percentile)
         if self.method == "box":
             assert self.box is not None
-            return neutral.gray_world(frame, neutral.box_in_frame(self.box, frame.meta))
+            return neutral.gray_world(frame, picture_to_frame(self.box, frame.meta))
         return neutral.of_light(frame.meta, self.method, self.kelvin)
 
 

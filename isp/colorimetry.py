@@ -1,8 +1,17 @@
-"""Chromaticities of the light that pictures are taken in (CIE 15:2018; Planckian locus after Kim et al. 2002)."""
+"""Colour as the eye measures it: the sRGB primaries and the light that pictures are taken in.
+
+CIE 15:2018; IEC 61966-2-1; the Planckian locus after Kim et al. (US patent 7024034, 2002).
+"""
 
 from __future__ import annotations
 
+import numpy as np
+
 from isp.errors import require
+
+SRGB_TO_XYZ = np.array(
+    [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
+)
 
 D65 = (0.3127, 0.3290)
 ILLUMINANT_A = (0.44757, 0.40745)
