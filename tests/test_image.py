@@ -152,7 +152,8 @@ meta = Meta(cfa=((1,),), white=1.0, size=(40, 50), active=whole, crop=whole, mak
 data = np.random.default_rng(5).random((40, 50, 3), np.float32)
 before = set(sys.modules)  # the readers of raw files need some of the same libraries
 for name in sys.argv[2:]:
-    write_image(Frame(data, Space.DISPLAY, meta, encoding='srgb'), Path(sys.argv[1]) / name, file_format=name.split("-")[0])
+    frame = Frame(data, Space.DISPLAY, meta, encoding='srgb')
+    write_image(frame, Path(sys.argv[1]) / name, file_format=name.split("-")[0])
 print(*sorted(set(sys.modules) - before))
 """
 

@@ -51,8 +51,7 @@ class WhiteBalance:
 
     Gains are divided by the smallest, so they are 1 or more and a clipped white stays white in every channel. The gains
     that were used are in ``frame.gains`` afterwards; a frame that carries gains already is scaled by the quotient, so
-    balancing twice is balancing once, but for what the first clipped. Negatives stay. A monochrome sensor has nothing to
-    balance.
+    balancing twice is balancing once, but for what the first clipped. Negatives stay. A monochrome sensor needs none.
 
     Parameters
     ----------
