@@ -57,10 +57,15 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _terminate)
     _silence_libraries()
     try:
-        cli.main()
+        try:
+            cli.main()
+        finally:
+            sys.stdout.flush()  # here, where it can still be said that the disk is full, not when Python ends
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
-    except OSError as error:  # stdout is on a full disk
+    except OSError as error:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())  # or what is still buffered fails once more
         leave(f"error: {error.strerror or error}", ENVIRONMENT)
 
 
