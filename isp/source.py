@@ -21,6 +21,7 @@ FilePath = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 _SIGNED = (
     b"II*\0", b"MM\0*", b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"II\x1a\0\0\0HEAPCCDR", b"\0MRM", b"FUJIFILM", b"FOVb",
 )  # fmt: skip
+_DIRECTORY_LAST = b"II\x1a\0\0\0HEAPCCDR"  # CRW
 _FOREIGN = {
     b"\xff\xd8\xff": "is a JPEG picture without raw data",
     b"\x89PNG": "is a PNG picture",
@@ -174,6 +175,8 @@ def _explain(file: Source, error: Exception, camera: str) -> str:
     if isinstance(error, rawpy.LibRawFileUnsupportedError | rawpy.LibRawNotImplementedError):
         if is_cut_short(file.content):
             return "is cut short: its directories point beyond its end; copy it from the card again"
+        if file.content.startswith(_DIRECTORY_LAST):
+            return "is cut short or damaged: its directory, at the end, is missing; copy it from the card again"
         if not camera:
             return f"is of no camera that {LIBRAW} knows, or a finished picture; give the camera's raw file"
         return f"{camera} or its compression is not supported by {LIBRAW}; convert to DNG or upgrade rawpy"
