@@ -5,8 +5,9 @@ from isp.errors import IspError, ParameterError, PipelineError, RawError, StageE
 from isp.frame import Frame, Meta, Space
 from isp.headerless import read_headerless
 from isp.image import write_image
-from isp.pipeline import Pipeline, Stage, default_pipeline
+from isp.pipeline import Pipeline, Stage
 from isp.raw import read_raw
+from isp.recipe import default_pipeline
 from isp.stages import (
     STAGES,
     BlackLevel,

@@ -16,8 +16,9 @@ from isp.frame import Frame
 from isp.geometry import upright
 from isp.headerless import Layout, read_headerless
 from isp.image import quantise, write_image
-from isp.pipeline import Pipeline, default_pipeline
+from isp.pipeline import Pipeline
 from isp.raw import read_raw
+from isp.recipe import default_pipeline
 
 
 def develop(

@@ -15,18 +15,7 @@ from typing import Any, Protocol, runtime_checkable
 from isp.errors import ParameterError, PipelineError, printable
 from isp.frame import Frame, Space
 from isp.parameters import check_parameters, frozen
-from isp.stages import (
-    STAGES,
-    BlackLevel,
-    Color,
-    Demosaic,
-    Denoise,
-    Exposure,
-    Gamma,
-    Tone,
-    Vignetting,
-    WhiteBalance,
-)  # fmt: skip
+from isp.stages import STAGES
 
 logger = logging.getLogger(__name__)
 
@@ -204,75 +193,6 @@ class Pipeline:
             names = ", ".join(sorted(kind.__name__ for kind in missing))
             raise PipelineError(f"{names} is not in this pipeline; it has {', '.join(map(_name, self.stages))}")
         return Pipeline(tuple(result))
-
-
-def default_pipeline(
-    *,
-    white_balance: str | WhiteBalance = "as_shot",
-    demosaic: str | Demosaic = "bilinear",
-    denoise: str | Denoise = "none",
-    vignetting: str | Vignetting | Iterable[str | Vignetting] = "file",
-    exposure: float | Exposure = 0.0,
-    auto_bright: bool = False,
-    tone: str | Tone = "camera",
-    gamma: str | Gamma = "srgb",
-) -> Pipeline:
-    """Build the chain from RAW to DISPLAY out of a handful of knobs, each the command line's text or a stage.
-
-    Parameters
-    ----------
-    white_balance : str or WhiteBalance
-        ``as_shot``, ``gray_world``, ``R,G,B``, ``5200K``, ``box:X,Y,W,H``, ..; see `WhiteBalance`.
-    demosaic : str or Demosaic
-        ``bilinear`` or ``half``.
-    denoise : str or Denoise
-        ``none``, ``median:3``, ``mean:5``, ``median:3:mosaic``; on the mosaic it comes before white balance.
-    vignetting : str, Vignetting or several
-        ``file``, ``none``, ``radial:0.3,0.1``, ``natural:angle=30``, ``flat:FILE``; several multiply.
-    exposure : float or Exposure
-        Stops.
-    auto_bright : bool
-        LibRaw's 1 % rule.
-    tone : str or Tone
-        ``camera`` or ``none``.
-    gamma : str or Gamma
-        ``srgb``, ``bt709``, ``linear``, ``2.2`` or ``2.222,4.5``.
-
-    Returns
-    -------
-    Pipeline
-        Nine stages, one more for each further vignetting.
-
-    Raises
-    ------
-    ParameterError
-        If a knob is out of range or not understood.
-
-    Examples
-    --------
-    >>> import isp
-    >>> [type(stage).__name__ for stage in isp.default_pipeline(tone="none").stages][:4]
-    ['BlackLevel', 'Vignetting', 'WhiteBalance', 'Demosaic']
-    """
-    shading = (vignetting,) if isinstance(vignetting, str | Vignetting) else tuple(vignetting)
-    noise = Denoise.parse(denoise) if isinstance(denoise, str) else denoise
-    on_mosaic = noise.reads is Space.MOSAIC
-    if not isinstance(exposure, Exposure):
-        exposure = Exposure(float(exposure), auto_bright=auto_bright)
-    return Pipeline(
-        (
-            BlackLevel(),
-            *(Vignetting.parse(text) if isinstance(text, str) else text for text in shading),
-            *((noise,) if on_mosaic else ()),
-            WhiteBalance.parse(white_balance) if isinstance(white_balance, str) else white_balance,
-            Demosaic(demosaic) if isinstance(demosaic, str) else demosaic,
-            *(() if on_mosaic else (noise,)),
-            Color(),
-            exposure,
-            Tone(tone) if isinstance(tone, str) else tone,
-            Gamma.parse(gamma) if isinstance(gamma, str) else gamma,
-        )
-    )
 
 
 def stage_class(name: str) -> type[Any]:
