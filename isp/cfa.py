@@ -47,6 +47,19 @@ def _smallest_block(cfa: CFA, step: int | None) -> int:
     raise AssertionError("a square of twice the period holds every colour")
 
 
+def bayer_layout(cfa: CFA) -> NDArray[np.intp]:
+    """Return for both rows of a Bayer pattern its colour that is not green and the column where it begins.
+
+    Empty for any other pattern.
+    """
+    pattern = np.array(cfa)
+    green = pattern == 1
+    one_a_line = pattern.shape == (2, 2) and (green.sum(axis=0) == 1).all() and (green.sum(axis=1) == 1).all()
+    if not one_a_line or set(pattern[~green].tolist()) != {0, 2}:
+        return np.empty((0, 2), np.intp)
+    return np.array([(row[row != 1][0], int(np.argmax(row != 1))) for row in pattern], np.intp)
+
+
 def tent(margin: int) -> Array:
     """Return the weights 1 2 .. margin + 1 .. 2 1."""
     return np.array([margin + 1.0 - abs(tap) for tap in range(-margin, margin + 1)]).astype(np.float32)

@@ -221,3 +221,36 @@ class Frame:
     def replace(self, **changes: Any) -> Frame:
         """Return a copy with some of the fields exchanged."""
         return dataclasses.replace(self, **changes)
+
+    @property
+    def outline(self) -> Outline:
+        """Everything but the pixels."""
+        height, width = self.data.shape[:2]
+        return Outline(height, width, self.space, self.meta, self.saturation, self.gains, self.encoding)
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """A frame without its pixels: what a schedule knows of a result before it is computed. Fields as in `Frame`."""
+
+    height: int
+    width: int
+    space: Space
+    meta: Meta
+    saturation: float | NDArray[np.float32] = 1.0
+    gains: Gains | None = None
+    encoding: str | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the pixels."""
+        colours = () if self.space in _SHAPE else (3,)
+        return (self.height, self.width, *colours)
+
+    def replace(self, **changes: Any) -> Outline:
+        """Return a copy with some of the fields exchanged."""
+        return dataclasses.replace(self, **changes)
+
+    def filled(self, data: NDArray[Any]) -> Frame:
+        """Return the frame with these pixels."""
+        return Frame(data, self.space, self.meta, self.saturation, self.gains, self.encoding)

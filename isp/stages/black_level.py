@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from isp.border import disagreement, tolerance
 from isp.cfa import tile
 from isp.errors import StageError, require, require_choice
-from isp.frame import Frame, Meta, Space
+from isp.frame import Frame, Meta, Outline, Space
 from isp.jit import kernel
-from isp.threads import over_rows
+from isp.rows import Rows, Step, apply
 
 logger = logging.getLogger(__name__)
 
@@ -24,16 +24,17 @@ Pattern = tuple[tuple[float, ...], ...]
 
 @kernel
 def normalise(value, black, white):  # type: ignore[no-untyped-def]
-    """Map black to 0 and white to 1; values below black stay negative."""
+    """Map black to 0 and white to 1 exactly; values below black stay negative."""
     return (value - black) / (white - black)
 
 
 @kernel
-def _normalise_rows(first, last, raw, black, black_rows, white, out):  # type: ignore[no-untyped-def]
+def _rows(first, last, source, source_top, target, target_top, black, white):  # type: ignore[no-untyped-def]
     period = black.shape[0]
     for y in range(first, last):
-        for x in range(raw.shape[1]):
-            out[y, x] = normalise(np.float32(raw[y, x]), black[y % period, x] + black_rows[y], white)
+        for x in range(source.shape[1]):
+            value = np.float32(source[y - source_top, x])
+            target[y - target_top, x] = normalise(value, black[y % period, x], white)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,22 +89,31 @@ class BlackLevel:
 
     def __call__(self, frame: Frame) -> Frame:
         """Return the frame in MOSAIC space."""
-        meta = frame.meta
-        pattern = self.pattern(meta)
-        white = float(meta.white if self.white is None else self.white)
-        height, width = frame.data.shape
-        columns, rows = _deltas(meta, width, height) if pattern is meta.black else _deltas(None, width, height)
-        if (len(rows), len(columns)) != (height, width):
+        return apply(self, frame)
+
+    def step(self, before: Outline, frame: Frame | None = None) -> Step:
+        """Return how rows are made."""
+        black = self.black_of_sites(before)
+        white = np.float32(before.meta.white if self.white is None else self.white)
+        if not white > black.max():
             raise StageError(
-                f"BlackLevel: black of {len(rows)}x{len(columns)} rows and columns, frame {height}x{width}"
+                f"BlackLevel: white {white:g} DN is not above black {black.max():g} DN; give white or black"
             )
-        black = tile_columns(pattern, width) + columns
-        highest = float(black.max() + rows.max())
-        if not white > highest:
-            raise StageError(f"BlackLevel: white {white:g} DN is not above black {highest:g} DN; give white or black")
-        out = np.empty((height, width), np.float32)
-        over_rows(_normalise_rows, height, frame.data, black, rows, np.float32(white), out)
-        return frame.replace(data=out, space=Space.MOSAIC)
+        return Step(Rows(_rows, (black, white)), before.replace(space=Space.MOSAIC))
+
+    def black_of_sites(self, before: Outline) -> NDArray[np.float32]:
+        """Return black in DN for every column, and as many rows as it takes until they repeat: float32."""
+        meta, pattern = before.meta, self.pattern(before.meta)
+        if pattern is not meta.black or not (meta.black_rows or meta.black_columns):
+            return tile_columns(pattern, before.width)
+        columns = np.array(meta.black_columns or (0.0,) * before.width, np.float32)
+        rows = np.array(meta.black_rows or (0.0,) * before.height, np.float32)
+        if (len(rows), len(columns)) != (before.height, before.width):
+            raise StageError(
+                f"BlackLevel: black of {len(rows)}x{len(columns)} rows and columns, "
+                f"frame {before.height}x{before.width}"
+            )
+        return (tile(pattern, before.height, before.width) + columns + rows[:, None]).astype(np.float32)
 
     def pattern(self, meta: Meta) -> Pattern:
         """Return the periodic black pattern in DN that will be subtracted from this file."""
@@ -131,9 +141,3 @@ def warn_if_disagreeing(meta: Meta) -> None:
 def tile_columns(pattern: Pattern, width: int) -> NDArray[np.float32]:
     """Repeat a periodic pattern over `width` columns, keeping one period of rows; float32."""
     return tile(pattern, len(pattern), width).astype(np.float32)
-
-
-def _deltas(meta: Meta | None, width: int, height: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    columns = meta.black_columns if meta and meta.black_columns else (0.0,) * width
-    rows = meta.black_rows if meta and meta.black_rows else (0.0,) * height
-    return np.array(columns, np.float32), np.array(rows, np.float32)

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from isp.colorimetry import SRGB_TO_XYZ
 from isp.errors import StageError, require
-from isp.frame import Frame, Matrix, Meta, Space
+from isp.frame import Frame, Matrix, Meta, Outline, Space
 from isp.jit import kernel
-from isp.threads import over_rows
+from isp.rows import Rows, Step, apply
 
 logger = logging.getLogger(__name__)
 
@@ -25,12 +25,14 @@ def mix(r, g, b, of_r, of_g, of_b):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _mix_rows(first, last, data, matrix, out):  # type: ignore[no-untyped-def]
+def _rows(first, last, source, source_top, target, target_top, matrix):  # type: ignore[no-untyped-def]
     for y in range(first, last):
-        for x in range(data.shape[1]):
-            r, g, b = data[y, x, 0], data[y, x, 1], data[y, x, 2]
-            for colour in range(3):
-                out[y, x, colour] = mix(r, g, b, matrix[colour, 0], matrix[colour, 1], matrix[colour, 2])
+        r, g, b = source[y - source_top, 0], source[y - source_top, 1], source[y - source_top, 2]
+        for colour in range(3):
+            of_r, of_g, of_b = matrix[colour, 0], matrix[colour, 1], matrix[colour, 2]
+            out = target[y - target_top, colour]  # one array written per loop: then LLVM vectorises it
+            for x in range(out.size):
+                out[x] = mix(r[x], g[x], b[x], of_r, of_g, of_b)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +78,12 @@ class Color:
 
     def __call__(self, frame: Frame) -> Frame:
         """Return the frame in LINEAR space."""
-        matrix = self.camera_to_srgb(frame.meta).astype(np.float32)
-        out = np.empty(frame.data.shape, np.float32)
-        over_rows(_mix_rows, len(out), frame.data, matrix, out)
-        return frame.replace(data=out, space=Space.LINEAR)
+        return apply(self, frame)
+
+    def step(self, before: Outline, frame: Frame | None = None) -> Step:
+        """Return how rows are made."""
+        matrix = self.camera_to_srgb(before.meta).astype(np.float32)
+        return Step(Rows(_rows, (matrix,)), before.replace(space=Space.LINEAR))
 
     def camera_to_srgb(self, meta: Meta) -> NDArray[np.float64]:
         """Return the 3x3 matrix that this stage would use on a file."""

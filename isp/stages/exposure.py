@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isp.errors import require
-from isp.frame import Frame, Space
+from isp.frame import Frame, Meta, Outline, Space
 from isp.jit import kernel
-from isp.threads import over_rows
+from isp.rows import Rows, Step, apply
 
 _BINS = 8192  # of the 16-bit range, as LibRaw counts
 
@@ -23,11 +23,11 @@ def expose(value, gain):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _expose_rows(first, last, data, gain, out):  # type: ignore[no-untyped-def]
+def _rows(first, last, source, source_top, target, target_top, gain):  # type: ignore[no-untyped-def]
     for y in range(first, last):
-        for x in range(data.shape[1]):
-            for colour in range(3):
-                out[y, x, colour] = expose(data[y, x, colour], gain)
+        for colour in range(3):
+            for x in range(source.shape[2]):
+                target[y - target_top, colour, x] = expose(source[y - source_top, colour, x], gain)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,17 +79,22 @@ class Exposure:
 
     def __call__(self, frame: Frame) -> Frame:
         """Return the scaled frame, same space."""
-        gain = self.gain(frame)
-        if gain == 1.0:
-            return frame
-        out = np.empty(frame.data.shape, np.float32)
-        over_rows(_expose_rows, len(out), frame.data, np.float32(gain), out)
-        return frame.replace(data=out)
+        return apply(self, frame)
+
+    def step(self, before: Outline, frame: Frame | None = None) -> Step | None:
+        """Return how rows are made; None if the gain must be measured and there is no frame."""
+        if frame is None and self.auto_bright:
+            return None
+        gain = np.float32(self.gain(frame) if frame else 2.0 ** self._stops(before.meta))
+        return Step(Rows(_rows, (gain,)) if gain != 1 else None, before)
 
     def gain(self, frame: Frame) -> float:
         """Return the factor that this stage would multiply a frame by."""
-        stops = self.stops + (frame.meta.baseline_exposure if self.baseline else 0.0)
-        return float(2.0**stops * (auto_bright_gain(frame.data, self.clipped) if self.auto_bright else 1.0))
+        gain = 2.0 ** self._stops(frame.meta)
+        return float(gain * auto_bright_gain(frame.data, self.clipped)) if self.auto_bright else gain
+
+    def _stops(self, meta: Meta) -> float:
+        return self.stops + (meta.baseline_exposure if self.baseline else 0.0)
 
 
 def auto_bright_gain(data: NDArray[np.float32], clipped: float) -> float:

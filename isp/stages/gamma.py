@@ -8,10 +8,10 @@ from typing import ClassVar
 import numpy as np
 
 from isp.errors import ParameterError, require, require_choice
-from isp.frame import Frame, Space
+from isp.frame import Frame, Outline, Space
 from isp.jit import kernel
+from isp.rows import Rows, Step, apply
 from isp.stages.options import numbers
-from isp.threads import over_rows
 
 METHODS = ("srgb", "bt709", "linear", "power", "two_part")
 
@@ -27,11 +27,12 @@ def encode(value, power, slope, knee, offset):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _encode_rows(first, last, data, power, slope, knee, offset, out):  # type: ignore[no-untyped-def]
+def _rows(first, last, source, source_top, target, target_top, power, slope, knee, offset):  # type: ignore[no-untyped-def]
     for y in range(first, last):
-        for x in range(data.shape[1]):
-            for colour in range(3):
-                out[y, x, colour] = encode(data[y, x, colour], power, slope, knee, offset)
+        for colour in range(3):
+            for x in range(source.shape[2]):
+                value = source[y - source_top, colour, x]
+                target[y - target_top, colour, x] = encode(value, power, slope, knee, offset)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +105,19 @@ class Gamma:
         assert self.slope is not None
         return two_part(self.power, self.slope)
 
+    @property
+    def encoding(self) -> str | None:
+        """The curve's name for a colour profile; None if it is neither sRGB nor linear."""
+        return self.method if self.method in ("srgb", "linear") else None
+
     def __call__(self, frame: Frame) -> Frame:
         """Return the frame in DISPLAY space."""
-        out = np.empty(frame.data.shape, np.float32)
-        over_rows(_encode_rows, len(out), frame.data, *(np.float32(number) for number in self.curve()), out)
-        encoding = self.method if self.method in ("srgb", "linear") else None
-        return frame.replace(data=out, space=Space.DISPLAY, encoding=encoding)
+        return apply(self, frame)
+
+    def step(self, before: Outline, frame: Frame | None = None) -> Step:
+        """Return how rows are made."""
+        rows = Rows(_rows, tuple(np.float32(number) for number in self.curve()))
+        return Step(rows, before.replace(space=Space.DISPLAY, encoding=self.encoding))
 
 
 def two_part(power: float, slope: float) -> tuple[float, float, float, float]:

@@ -8,9 +8,9 @@ from typing import ClassVar
 import numpy as np
 
 from isp.errors import require, require_choice
-from isp.frame import Frame, Space
+from isp.frame import Frame, Outline, Space
 from isp.jit import kernel
-from isp.threads import over_rows
+from isp.rows import Rows, Step, apply
 
 
 @kernel
@@ -22,11 +22,12 @@ def camera_curve(value, contrast, shoulder):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _camera_rows(first, last, data, contrast, shoulder, out):  # type: ignore[no-untyped-def]
+def _rows(first, last, source, source_top, target, target_top, contrast, shoulder):  # type: ignore[no-untyped-def]
     for y in range(first, last):
-        for x in range(data.shape[1]):
-            for colour in range(3):
-                out[y, x, colour] = camera_curve(data[y, x, colour], contrast, shoulder)
+        for colour in range(3):
+            for x in range(source.shape[2]):
+                value = source[y - source_top, colour, x]
+                target[y - target_top, colour, x] = camera_curve(value, contrast, shoulder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +77,10 @@ class Tone:
 
     def __call__(self, frame: Frame) -> Frame:
         """Return the toned frame, same space."""
+        return apply(self, frame)
+
+    def step(self, before: Outline, frame: Frame | None = None) -> Step:
+        """Return how rows are made."""
         if self.method == "none":
-            return frame
-        out = np.empty(frame.data.shape, np.float32)
-        over_rows(_camera_rows, len(out), frame.data, np.float32(self.contrast), np.float32(self.shoulder), out)
-        return frame.replace(data=out)
+            return Step(None, before)
+        return Step(Rows(_rows, (np.float32(self.contrast), np.float32(self.shoulder))), before)

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from isp import falloff
 from isp.errors import ParameterError, StageError, require, require_choice
-from isp.frame import Frame, Meta, Space
+from isp.frame import Frame, Meta, Outline, Space
 from isp.jit import kernel
+from isp.rows import Rows, Step, apply
 from isp.stages.options import numbers, options
-from isp.threads import over_rows
 
 logger = logging.getLogger(__name__)
 
@@ -31,10 +31,18 @@ def brighten(value, gain):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _brighten_rows(first, last, data, gain, out):  # type: ignore[no-untyped-def]
+def _rows(first, last, source, source_top, target, target_top, gain):  # type: ignore[no-untyped-def]
     for y in range(first, last):
-        for x in range(data.shape[1]):
-            out[y, x] = brighten(data[y, x], gain[y, x])
+        for x in range(source.shape[1]):
+            target[y - target_top, x] = brighten(source[y - source_top, x], gain[y, x])
+
+
+@kernel
+def _colour_rows(first, last, source, source_top, target, target_top, gain):  # type: ignore[no-untyped-def]
+    for y in range(first, last):
+        for colour in range(3):
+            for x in range(source.shape[2]):
+                target[y - target_top, colour, x] = brighten(source[y - source_top, colour, x], gain[y, x, colour])
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,18 +141,18 @@ class Vignetting:
 
     def __call__(self, frame: Frame) -> Frame:
         """Return the corrected frame, same space."""
-        if self.method == "none" or (self.method == "file" and not frame.meta.lens_shading):
-            return frame
-        field = self.gains(frame.meta, frame.data.ndim)
-        gain = np.ones(frame.data.shape, np.float32)  # the masked border, if the frame has one, stays as it is
-        gain[frame.meta.active.slices] = field if field.ndim == frame.data.ndim else field[:, :, None]
-        out = np.empty(frame.data.shape, np.float32)
-        flat_rows = (len(out), -1)
-        over_rows(
-            _brighten_rows, len(out), frame.data.reshape(flat_rows), gain.reshape(flat_rows), out.reshape(flat_rows)
-        )
-        gain *= np.asarray(frame.saturation, np.float32)
-        return frame.replace(data=out, saturation=gain)
+        return apply(self, frame)
+
+    def step(self, before: Outline, frame: Frame | None = None) -> Step:
+        """Return how rows are made."""
+        if self.method == "none" or (self.method == "file" and not before.meta.lens_shading):
+            return Step(None, before)
+        shape = before.shape
+        field = self.gains(before.meta, len(shape))
+        gain = np.ones(shape, np.float32)  # the masked border, if the frame has one, stays as it is
+        gain[before.meta.active.slices] = field if field.ndim == len(shape) else field[:, :, None]
+        rows = Rows(_rows if len(shape) == 2 else _colour_rows, (gain,))
+        return Step(rows, before.replace(saturation=gain * np.asarray(before.saturation, np.float32)))
 
     def gains(self, meta: Meta, ndim: int = 2) -> NDArray[np.float32]:
         """Return the gain field over a file's active area, float32 (height, width); from the file with ndim 3, (.., 3).

@@ -8,19 +8,21 @@ from typing import ClassVar
 
 import numpy as np
 
+from isp.cfa import tile
 from isp.colorimetry import KELVIN_RANGE, PRESETS
 from isp.errors import ParameterError, require, require_choice
-from isp.frame import Frame, Gains, Space
+from isp.frame import Frame, Gains, Meta, Outline, Space
 from isp.geometry import picture_to_frame
 from isp.jit import kernel
+from isp.rows import Rows, Step, apply
 from isp.stages import neutral
 from isp.stages.black_level import tile_columns
 from isp.stages.options import number, numbers
-from isp.threads import over_rows
 
 logger = logging.getLogger(__name__)
 
 METHODS = ("as_shot", "gray_world", "white_world", "gains", "box", "kelvin", *PRESETS)
+_MEASURED = ("gray_world", "white_world", "box")
 
 
 @kernel
@@ -30,19 +32,28 @@ def balance(value, gain, limit):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _balance_rows(first, last, data, gains, limit, out):  # type: ignore[no-untyped-def]
+def _rows(first, last, source, source_top, target, target_top, gains, limit):  # type: ignore[no-untyped-def]
     period = gains.shape[0]
     for y in range(first, last):
-        for x in range(data.shape[1]):
-            out[y, x] = balance(data[y, x], gains[y % period, x], limit)
+        for x in range(source.shape[1]):
+            target[y - target_top, x] = balance(source[y - source_top, x], gains[y % period, x], limit)
 
 
 @kernel
-def _balance_rows_limited(first, last, data, gains, limit, out):  # type: ignore[no-untyped-def]
+def _limited_rows(first, last, source, source_top, target, target_top, gains, limit):  # type: ignore[no-untyped-def]
     period = gains.shape[0]
     for y in range(first, last):
-        for x in range(data.shape[1]):
-            out[y, x] = balance(data[y, x], gains[y % period, x], limit[y, x])
+        for x in range(source.shape[1]):
+            target[y - target_top, x] = balance(source[y - source_top, x], gains[y % period, x], limit[y, x])
+
+
+@kernel
+def _colour_rows(first, last, source, source_top, target, target_top, gains, limit):  # type: ignore[no-untyped-def]
+    for y in range(first, last):
+        for colour in range(3):
+            for x in range(source.shape[2]):
+                value = balance(source[y - source_top, colour, x], gains[colour], limit[y, x, colour])
+                target[y - target_top, colour, x] = value
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,48 +154,62 @@ class WhiteBalance:
 
     def __call__(self, frame: Frame) -> Frame:
         """Return the balanced frame, same space; `frame.gains` of the result are the gains of R, G, B."""
-        after = self.measure(frame)
-        change = tuple(new / old for new, old in zip(after, frame.gains or (1.0, 1.0, 1.0), strict=True))
-        width = frame.data.size // len(frame.data)
-        cfa = ((0, 1, 2),) if frame.data.ndim == 3 else frame.meta.cfa
-        gains = tile_columns(tuple(tuple(change[colour] for colour in row) for row in cfa), width)
-        out = np.empty(frame.data.shape, np.float32)
-        source, target = frame.data.reshape(-1, width), out.reshape(-1, width)
-        limit = np.minimum(frame.saturation, np.float32(1))
-        if not self.clip:
-            over_rows(_balance_rows, len(out), source, gains, np.float32(np.inf), target)
-            rows = np.tile(gains, (-(-len(out) // len(gains)), 1))[: len(out)].reshape(out.shape)
-            return frame.replace(data=out, gains=after, saturation=rows * np.float32(1) * frame.saturation)
-        if limit.ndim:
-            over_rows(_balance_rows_limited, len(out), source, gains, limit.reshape(source.shape), target)
+        return apply(self, frame)
+
+    def step(self, before: Outline, frame: Frame | None = None) -> Step | None:
+        """Return how rows are made; None if the gains must be measured and there is no frame."""
+        if frame is None and self.measures(before.meta):
+            return None
+        after = self.measure(frame) if frame else smallest_is_one(self._known(before.meta))
+        old = before.gains or (1.0, 1.0, 1.0)
+        change = (after[0] / old[0], after[1] / old[1], after[2] / old[2])
+        colour = len(before.shape) == 3
+        limit = np.minimum(before.saturation, np.float32(1)) if self.clip else np.float32(np.inf)
+        if colour:
+            gains = np.array(change, np.float32)
+            rows = Rows(_colour_rows, (gains, np.broadcast_to(limit, before.shape)))
         else:
-            over_rows(_balance_rows, len(out), source, gains, limit, target)
-        return frame.replace(data=out, gains=after, saturation=limit if limit.ndim else float(limit))
+            pattern = tuple(tuple(change[site] for site in row) for row in before.meta.cfa)
+            gains = tile_columns(pattern, before.width)
+            rows = Rows(_limited_rows if np.ndim(limit) else _rows, (gains, limit))
+        if not self.clip:
+            of_sites = gains if colour else tile(gains, before.height, before.width)
+            limit = np.asarray(of_sites * np.asarray(before.saturation, np.float32))
+            limit = np.broadcast_to(limit, before.shape)
+        return Step(rows, before.replace(gains=after, saturation=limit if np.ndim(limit) else float(limit)))
+
+    def measures(self, meta: Meta) -> bool:
+        """Whether the gains for a file depend on its pixels."""
+        if meta.monochrome:
+            return False
+        return self.method in _MEASURED or (self.method == "as_shot" and meta.white_balance is None)
 
     def measure(self, frame: Frame) -> Gains:
         """Return the gains for R, G, B that this stage would use on a frame, the smallest 1."""
-        if frame.meta.monochrome:
-            return (1.0, 1.0, 1.0)
-        if self.method == "as_shot" and frame.meta.white_balance is None:
-            logger.warning("%s: no valid as-shot white balance; using white world at 99.9 %%", frame.meta.name)
-            return smallest_is_one(neutral.white_world(frame, 99.9))
-        return smallest_is_one(self._gains(frame))
-
-    def _gains(self, frame: Frame) -> Gains:
+        meta = frame.meta
+        if not self.measures(meta):
+            return smallest_is_one(self._known(meta))
+        if self.method == "gray_world":
+            return smallest_is_one(neutral.gray_world(frame, meta.active))
+        if self.method == "box":
+            assert self.box is not None
+            return smallest_is_one(neutral.gray_world(frame, picture_to_frame(self.box, meta)))
+        percentile = self.percentile
         if self.method == "as_shot":
-            assert frame.meta.white_balance is not None
-            return frame.meta.white_balance
+            percentile = 99.9
+            logger.warning("%s: no valid as-shot white balance; using white world at 99.9 %%", meta.name)
+        return smallest_is_one(neutral.white_world(frame, percentile))
+
+    def _known(self, meta: Meta) -> Gains:
+        if meta.monochrome:
+            return (1.0, 1.0, 1.0)
+        if self.method == "as_shot":
+            assert meta.white_balance is not None
+            return meta.white_balance
         if self.method == "gains":
             assert self.gains is not None
             return self.gains
-        if self.method == "gray_world":
-            return neutral.gray_world(frame, frame.meta.active)
-        if self.method == "white_world":
-            return neutral.white_world(frame, self.percentile)
-        if self.method == "box":
-            assert self.box is not None
-            return neutral.gray_world(frame, picture_to_frame(self.box, frame.meta))
-        return neutral.of_light(frame.meta, self.method, self.kelvin)
+        return neutral.of_light(meta, self.method, self.kelvin)
 
 
 def smallest_is_one(gains: Gains) -> Gains:

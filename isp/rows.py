@@ -1,0 +1,58 @@
+"""How a stage makes rows of its result from rows of its input, and the plain schedule: all rows, one stage.
+
+A stage's kernel is called as ``kernel(first, last, source, source_top, target, target_top, *parameters)`` and writes
+the rows first..last of the image into `target`, whose first row is row `target_top` of the image; `source` begins at
+row `source_top` and holds `halo` rows more on both sides, as far as the image has them. Colour images come as (rows, 3,
+columns), a view of a frame or a buffer of planes: kernels need not know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isp.frame import Frame, Outline
+from isp.threads import over_rows
+
+
+class Rows(NamedTuple):
+    """A kernel, its parameters, and how many rows of context it reads above and below."""
+
+    kernel: Callable[..., None]
+    parameters: tuple[Any, ...]
+    halo: int = 0
+
+
+class Step(NamedTuple):
+    """What a stage does to a frame of a given outline; `rows` is None where it changes no pixel."""
+
+    rows: Rows | None
+    after: Outline
+
+
+class RowStage(Protocol):
+    """A stage that can say how it makes its rows before it sees any."""
+
+    def step(self, before: Outline, frame: Frame | None = None) -> Step | None:
+        """Return the step; None where it depends on the pixels and no frame is given to measure them."""
+
+
+def by_rows(image: NDArray[Any]) -> NDArray[Any]:
+    """Return a colour image as (rows, 3, columns), a mosaic as it is; a view."""
+    return image.transpose(0, 2, 1) if image.ndim == 3 else image
+
+
+def apply(stage: RowStage, frame: Frame) -> Frame:
+    """Run a stage on a whole frame: the reference schedule."""
+    before = frame.outline
+    step = stage.step(before, frame)
+    assert step is not None, "a stage that sees the frame knows what to do"
+    if step.rows is None:
+        return frame if step.after is before else step.after.filled(frame.data)
+    out = np.empty(step.after.shape, np.float32)
+    kernel, parameters, _ = step.rows
+    over_rows(kernel, len(out), by_rows(frame.data), 0, by_rows(out), 0, *parameters)
+    return step.after.filled(out)
