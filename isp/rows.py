@@ -19,11 +19,17 @@ from isp.threads import over_rows
 
 
 class Rows(NamedTuple):
-    """A kernel, its parameters, and how many rows of context it reads above and below."""
+    """A kernel, its parameters, and how many rows of context it reads above and below.
+
+    `pointwise` kernels read a pixel only where they write it, so source and target may be one array. `interleaved`
+    ones write (rows, columns, 3).
+    """
 
     kernel: Callable[..., None]
     parameters: tuple[Any, ...]
     halo: int = 0
+    pointwise: bool = False
+    interleaved: bool = False
 
 
 class Step(NamedTuple):
@@ -53,6 +59,5 @@ def apply(stage: RowStage, frame: Frame) -> Frame:
     if step.rows is None:
         return frame if step.after is before else step.after.filled(frame.data)
     out = np.empty(step.after.shape, np.float32)
-    kernel, parameters, _ = step.rows
-    over_rows(kernel, len(out), by_rows(frame.data), 0, by_rows(out), 0, *parameters)
+    over_rows(step.rows.kernel, len(out), by_rows(frame.data), 0, by_rows(out), 0, *step.rows.parameters)
     return step.after.filled(out)

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from isp.denoisers import METHODS
 from isp.errors import require, require_choice
-from isp.frame import Frame, Space
+from isp.frame import Frame, Outline, Space
+from isp.rows import Step
 from isp.stages.options import number
 
 
@@ -77,6 +78,10 @@ class Denoise:
         if self.where == "camera":
             return frame.replace(data=METHODS[self.method](frame.data, self.window))
         return frame.replace(data=self._on_mosaic(frame.data, len(frame.meta.cfa), len(frame.meta.cfa[0])))
+
+    def step(self, before: Outline, frame: Frame | None = None) -> Step | None:
+        """Return that nothing is to be done; None for the filters, which see whole frames."""
+        return Step(None, before) if self.method == "none" else None
 
     def _on_mosaic(self, mosaic: NDArray[np.float32], down: int, across: int) -> NDArray[np.float32]:
         out = np.empty(mosaic.shape, np.float32)

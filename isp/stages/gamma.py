@@ -71,6 +71,7 @@ class Gamma:
     slope: float | None = None
 
     reads: ClassVar[Space] = Space.LINEAR
+    is_curve: ClassVar[bool] = True
     writes: ClassVar[Space] = Space.DISPLAY
 
     def __post_init__(self) -> None:
@@ -116,7 +117,7 @@ class Gamma:
 
     def step(self, before: Outline, frame: Frame | None = None) -> Step:
         """Return how rows are made."""
-        rows = Rows(_rows, tuple(np.float32(number) for number in self.curve()))
+        rows = Rows(_rows, tuple(np.float32(number) for number in self.curve()), pointwise=True)
         return Step(rows, before.replace(space=Space.DISPLAY, encoding=self.encoding))
 
 

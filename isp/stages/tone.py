@@ -68,6 +68,7 @@ class Tone:
     shoulder: float = 0.456
 
     reads: ClassVar[Space] = Space.LINEAR
+    is_curve: ClassVar[bool] = True
     writes: ClassVar[Space] = Space.LINEAR
 
     def __post_init__(self) -> None:
@@ -83,4 +84,4 @@ class Tone:
         """Return how rows are made."""
         if self.method == "none":
             return Step(None, before)
-        return Step(Rows(_rows, (np.float32(self.contrast), np.float32(self.shoulder))), before)
+        return Step(Rows(_rows, (np.float32(self.contrast), np.float32(self.shoulder)), pointwise=True), before)

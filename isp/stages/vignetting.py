@@ -151,7 +151,7 @@ class Vignetting:
         field = self.gains(before.meta, len(shape))
         gain = np.ones(shape, np.float32)  # the masked border, if the frame has one, stays as it is
         gain[before.meta.active.slices] = field if field.ndim == len(shape) else field[:, :, None]
-        rows = Rows(_rows if len(shape) == 2 else _colour_rows, (gain,))
+        rows = Rows(_rows if len(shape) == 2 else _colour_rows, (gain,), pointwise=True)
         return Step(rows, before.replace(saturation=gain * np.asarray(before.saturation, np.float32)))
 
     def gains(self, meta: Meta, ndim: int = 2) -> NDArray[np.float32]:

@@ -167,11 +167,11 @@ class WhiteBalance:
         limit = np.minimum(before.saturation, np.float32(1)) if self.clip else np.float32(np.inf)
         if colour:
             gains = np.array(change, np.float32)
-            rows = Rows(_colour_rows, (gains, np.broadcast_to(limit, before.shape)))
+            rows = Rows(_colour_rows, (gains, np.broadcast_to(limit, before.shape)), pointwise=True)
         else:
             pattern = tuple(tuple(change[site] for site in row) for row in before.meta.cfa)
             gains = tile_columns(pattern, before.width)
-            rows = Rows(_limited_rows if np.ndim(limit) else _rows, (gains, limit))
+            rows = Rows(_limited_rows if np.ndim(limit) else _rows, (gains, limit), pointwise=True)
         if not self.clip:
             of_sites = gains if colour else tile(gains, before.height, before.width)
             limit = np.asarray(of_sites * np.asarray(before.saturation, np.float32))

@@ -1,0 +1,138 @@
+"""The schedule: neighbouring stages run on bands of rows that stay in the cache, with the stages' own kernels.
+
+There is no formula here and no stage by name. A stage that has a `step` (see `rows`) takes part; any other sees whole
+frames, and costs only that fusion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isp.curve import look_up
+from isp.frame import Frame, Outline
+from isp.image import quantise
+from isp.rows import Rows, Step, by_rows
+from isp.threads import over_rows
+
+BAND = 16  # rows: the buffers of a band stay in the second-level cache, and Python's part does not show
+
+
+class Pending(NamedTuple):
+    """A frame, and what is still to be done to its rows."""
+
+    frame: Frame
+    rows: tuple[Rows, ...]
+    shapes: tuple[tuple[int, ...], ...]
+    after: Outline
+
+    def then(self, step: Step) -> Pending:
+        """Return the same with one step more."""
+        if step.rows is None:
+            return self._replace(after=step.after)
+        return Pending(self.frame, (*self.rows, step.rows), (*self.shapes, step.after.shape), step.after)
+
+    def done(self) -> Frame:
+        """Return the frame with everything done."""
+        if not self.rows:
+            return self.frame if self.after == self.frame.outline else self.after.filled(self.frame.data)
+        out = np.empty(self.after.shape, np.float32)
+        run(self.frame.data, self.rows, self.shapes, out)
+        return self.after.filled(out)
+
+
+def waiting(frame: Frame) -> Pending:
+    """Return a frame to which nothing is to be done yet."""
+    return Pending(frame, (), (), frame.outline)
+
+
+def advance(pending: Pending, stage: Any, *, fuse: bool) -> Pending:
+    """Add a stage to what is pending, running as little as possible: nothing, or what it must see first."""
+    if not fuse or not hasattr(stage, "step"):
+        return waiting(stage(pending.done()))
+    step = stage.step(pending.after) or stage.step(pending.after, pending.done())
+    return pending.then(step) if step else waiting(stage(pending.done()))
+
+
+def process(stages: Sequence[Any], frame: Frame, *, fuse: bool = True) -> Frame:
+    """Run stages on a frame; with `fuse` false one after the other, which gives the same."""
+    pending = waiting(frame)
+    for stage in stages:
+        pending = advance(pending, stage, fuse=fuse)
+    return pending.done()
+
+
+def render(stages: Sequence[Any], frame: Frame, bit_depth: int, *, fuse: bool = True) -> NDArray[Any]:
+    """Run stages on a frame and round the result to integers, the curves at the end through one table.
+
+    Parameters
+    ----------
+    stages : sequence of Stage
+        Their last result is LINEAR or DISPLAY.
+    frame : Frame
+        What the first stage reads.
+    bit_depth : int
+        8, 16 or 32 (float32, unclipped; the curves are then computed, as `process` does).
+    fuse : bool
+        False runs stage after stage over whole frames: the reference, equal to the last bit.
+
+    Returns
+    -------
+    ndarray of uint8, uint16 or float32, (H, W, 3)
+        As the sensor lies: not cropped, not turned.
+    """
+    first = len(stages)
+    while first and getattr(stages[first - 1], "is_curve", False):
+        first -= 1
+    pending = waiting(frame)
+    for stage in stages[:first]:
+        pending = advance(pending, stage, fuse=fuse)
+    table = look_up(stages[first:], bit_depth) if first < len(stages) and bit_depth in (8, 16) else None
+    if table is None:
+        for stage in stages[first:]:
+            pending = advance(pending, stage, fuse=fuse)
+        return quantise(pending.done().data, bit_depth)
+    pending = pending if fuse else waiting(pending.done())
+    out = np.empty(pending.after.shape, {8: np.uint8, 16: np.uint16}[bit_depth])
+    run(pending.frame.data, (*pending.rows, table), (*pending.shapes, out.shape), out)
+    return out
+
+
+def run(source: NDArray[Any], rows: Sequence[Rows], shapes: Sequence[tuple[int, ...]], out: NDArray[Any]) -> None:
+    """Run kernels one after the other, band by band, from `source` to `out`; all images have the same rows.
+
+    A band takes along as many rows above and below as the kernels after it read, and computes those twice.
+    """
+    reach = [sum(later.halo for later in rows[number + 1 :]) for number in range(len(rows))]
+    first_source, last_target = by_rows(source), out if rows[-1].interleaved else by_rows(out)
+
+    def bands(first: int, last: int) -> None:
+        buffers = _buffers(rows, shapes, reach)
+        for top in range(first, last, BAND):
+            band, band_top = first_source, 0
+            for number, step in enumerate(rows):
+                above = max(0, top - reach[number])
+                below = min(len(out), min(top + BAND, last) + reach[number])
+                target, target_top = (buffers[number], above) if number < len(buffers) else (last_target, 0)
+                step.kernel(above, below, band, band_top, target, target_top, *step.parameters)
+                band, band_top = target, target_top
+
+    over_rows(bands, len(out))
+
+
+def _buffers(
+    rows: Sequence[Rows], shapes: Sequence[tuple[int, ...]], reach: Sequence[int]
+) -> list[NDArray[np.float32]]:
+    """Return where every kernel but the last puts its band: planes by row; a pointwise one where it found it."""
+    buffers: list[NDArray[np.float32]] = []
+    for number in range(len(rows) - 1):
+        if number and rows[number].pointwise:
+            buffers.append(buffers[-1])
+        else:
+            columns = shapes[number][1:2]
+            planes = (3, *columns) if len(shapes[number]) == 3 else columns
+            buffers.append(np.empty((BAND + 2 * reach[number], *planes), np.float32))
+    return buffers
