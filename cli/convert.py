@@ -115,7 +115,8 @@ def convert(sources: tuple[Path, ...], **options: Any) -> None:
 
 def _settings(options: dict[str, Any]) -> Settings:
     """Hand the options that were given to the library."""
-    from isp.convert import Output, Settings
+    from isp.convert import Settings
+    from isp.image import Output
     from isp.headerless import parse_layout
     from isp.recipe import build_pipeline
 

@@ -7,23 +7,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import numpy as np
 from numpy.typing import NDArray
 
 from isp.atomic import check_target
-from isp.errors import WriteError, printable
+from isp.errors import PipelineError, StageError, WriteError, printable
 from isp.frame import Frame
 from isp.geometry import upright
 from isp.headerless import Layout, read_headerless
-from isp.image import quantise, write_image
+from isp.image import Output, quantise, write_picture
 from isp.pipeline import Pipeline
 from isp.raw import read_raw
 from isp.recipe import default_pipeline
 
 
-def develop(
-    source: str | os.PathLike[str] | BinaryIO | Frame, *, crop: str = "camera", **knobs: Any
-) -> NDArray[np.uint8]:
+def develop(source: str | os.PathLike[str] | BinaryIO | Frame, *, crop: str = "camera", **knobs: Any) -> NDArray[Any]:
     """Turn a raw file into a picture.
 
     Parameters
@@ -54,21 +51,17 @@ def develop(
     (852, 1136, 3)
     """
     pipeline = default_pipeline(**knobs)
-    frame = pipeline(source if isinstance(source, Frame) else read_raw(source, crop=crop))
-    picture: NDArray[np.uint8] = quantise(upright(frame.data, frame.meta), 8)
-    return picture
+    return picture(pipeline, source if isinstance(source, Frame) else read_raw(source, crop=crop), 8)
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
-    """How a picture is written; see `write_image`."""
+def picture(pipeline: Pipeline, frame: Frame, bit_depth: int) -> NDArray[Any]:
+    """Return what a pipeline makes of a frame as it should be looked at, rounded once.
 
-    file_format: str | None = None
-    bit_depth: int | None = None
-    quality: int = 92
-    subsampling: str = "4:2:0"
-    overwrite: bool = False
-    metadata: bool = True
+    Non-square pixels are interpolated before the rounding; anything else is turned and cut after it.
+    """
+    if frame.meta.pixel_aspect == 1:
+        return upright(pipeline.render(frame, bit_depth), frame.meta)
+    return quantise(upright(pipeline(frame).data, frame.meta), bit_depth)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +83,7 @@ class Settings:
     pipeline: Pipeline = field(default_factory=default_pipeline)
     crop: str = "camera"
     headerless: Layout | None = None
-    output: Output = Output()
+    output: Output = field(default_factory=Output)
 
 
 def convert_file(
@@ -120,17 +113,15 @@ def convert_file(
     check_target(target, overwrite=output.overwrite)
     if os.path.exists(target) and os.path.exists(source) and os.path.samefile(source, target):
         raise WriteError(f"{printable(target)}: is the raw file itself; give the picture another name")
-    frame = settings.pipeline(open_frame(source, crop=settings.crop, headerless=settings.headerless))
-    return write_image(
-        frame,
-        target,
-        file_format=output.file_format,
-        bit_depth=output.bit_depth,
-        quality=output.quality,
-        subsampling=output.subsampling,
-        overwrite=output.overwrite,
-        metadata=output.metadata,
-    )
+    frame = open_frame(source, crop=settings.crop, headerless=settings.headerless)
+    pipeline = settings.pipeline
+    try:
+        return write_picture(
+            lambda depth: picture(pipeline, frame, depth), frame.meta, pipeline.encoding, target, output
+        )
+    except (StageError, PipelineError) as error:
+        name = printable(source)
+        raise type(error)(str(error) if name in str(error) else f"{name}: {error}") from error
 
 
 def open_frame(source: str | os.PathLike[str], *, crop: str = "camera", headerless: Layout | None = None) -> Frame:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from isp.errors import ParameterError
 from isp.opcodes import LensShading
 
-RED, GREEN, BLUE = 0, 1, 2
+GREEN = 1  # among the numbers of a CFA: red 0, green 1, blue 2
 
 Matrix = tuple[tuple[float, float, float], tuple[float, float, float], tuple[float, float, float]]
 Gains = tuple[float, float, float]
@@ -167,7 +167,7 @@ class Meta:
 _SHAPE = {Space.RAW: (2, np.uint16), Space.MOSAIC: (2, np.float32)}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Frame:
     """An image on its way: read-only pixels, their space, and the file's `Meta`.
 
@@ -204,6 +204,8 @@ class Frame:
 
     def __post_init__(self) -> None:
         ndim, dtype = _SHAPE.get(self.space, (3, np.float32))
+        if not isinstance(self.data, np.ndarray):
+            raise ParameterError(f"Frame: data is a {type(self.data).__name__}; give a NumPy array")
         data = np.ascontiguousarray(self.data)
         if data.ndim != ndim or data.dtype != dtype or (ndim == 3 and data.shape[2] != 3) or 0 in data.shape:
             shape = "(H, W)" if ndim == 2 else "(H, W, 3)"

@@ -38,7 +38,7 @@ class Pending(NamedTuple):
     def done(self) -> Frame:
         """Return the frame with everything done."""
         if not self.rows:
-            return self.frame if self.after == self.frame.outline else self.after.filled(self.frame.data)
+            return self.after.filled(self.frame.data)
         out = np.empty(self.after.shape, np.float32)
         run(self.frame.data, self.rows, self.shapes, out)
         return self.after.filled(out)

@@ -14,7 +14,7 @@ from isp import icc
 from isp.atomic import atomic_write, check_target
 from isp.encoders import Extras, encode_jpeg, encode_png, encode_tiff
 from isp.errors import ParameterError, WriteError, printable, require, require_choice
-from isp.frame import Frame, Space
+from isp.frame import Frame, Meta, Space
 from isp.geometry import upright
 from isp.threads import over_rows
 
@@ -129,19 +129,60 @@ def write_image(
     StorageError
         If the disk is full or read-only, or the folder cannot be written; nothing is left behind.
     """
-    where = "write_image"
     if frame.space in _MISSING:
-        raise ParameterError(f"{where}: the frame is still {frame.space.name}; {_MISSING[frame.space]}")
-    require(quality in range(1, 101), where, "quality", quality, "a JPEG quality from 1 to 100")
-    require_choice(where, "subsampling", subsampling, ("4:4:4", "4:2:2", "4:2:0"))
+        raise ParameterError(f"write_image: the frame is still {frame.space.name}; {_MISSING[frame.space]}")
     encoding = "linear" if frame.space is Space.LINEAR else frame.encoding
+    output = Output(file_format, bit_depth, quality, subsampling, overwrite, metadata)
+
+    def make(depth: int) -> NDArray[Any]:
+        return quantise(upright(frame.data, frame.meta), depth)
+
+    return write_picture(make, frame.meta, encoding, path, output)
+
+
+class Output(NamedTuple):
+    """How a picture is written: the parameters of `write_image`."""
+
+    file_format: str | None = None
+    bit_depth: int | None = None
+    quality: int = 92
+    subsampling: str = "4:2:0"
+    overwrite: bool = False
+    metadata: bool = True
+
+
+def write_picture(
+    make: Callable[[int], NDArray[Any]],
+    meta: Meta,
+    encoding: str | None,
+    path: str | os.PathLike[str],
+    output: Output,
+) -> Path:
+    """Write what `make` returns for a bit depth; it is called once everything else is known to be right.
+
+    Parameters
+    ----------
+    make : callable
+        Takes the bits per channel; returns the upright pixels.
+    meta : Meta
+        For EXIF.
+    encoding : {"srgb", "linear"} or None
+        For the profile.
+    path : path
+        Target.
+    output : Output
+        How.
+    """
+    where = "write_image"
+    file_format, bit_depth, quality, subsampling, overwrite, metadata = output
+    require(isinstance(quality, int) and 1 <= quality <= 100, where, "quality", quality, "a JPEG quality from 1 to 100")
+    require_choice(where, "subsampling", subsampling, ("4:4:4", "4:2:2", "4:2:0"))
     name = _format_name(path, file_format)
     depth = _depth(name, bit_depth, encoding)
     check_target(path, overwrite=overwrite)
     profile = icc.profile(encoding) if encoding else None
-    extras = Extras(frame.meta if metadata else None, profile, quality, subsampling)
-    picture = quantise(upright(frame.data, frame.meta), depth)
-    return atomic_write(path, FORMATS[name].encode(picture, extras), overwrite=overwrite)
+    extras = Extras(meta if metadata else None, profile, quality, subsampling)
+    return atomic_write(path, FORMATS[name].encode(make(depth), extras), overwrite=overwrite)
 
 
 def _format_name(path: str | os.PathLike[str], file_format: str | None) -> str:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import numbers
 import types
 from collections.abc import Mapping
 from typing import Any, Union, get_args, get_origin, get_type_hints
+
+import numpy as np
 
 from isp.errors import ParameterError, PipelineError
 
@@ -21,12 +25,37 @@ def check_parameters(name: str, stage: type[Any], values: Mapping[str, Any]) -> 
         If a value has the wrong type; ranges are checked by the stage itself.
     """
     known = [field.name for field in dataclasses.fields(stage)]
-    hints = get_type_hints(stage)
+    hints = _hints(stage)  # type: ignore[arg-type]
     for parameter, value in values.items():
         if parameter not in known:
             raise PipelineError(f"{name} has no parameter {parameter!r}; known are {', '.join(known)}")
         if not fits(value, hints[parameter]):
             raise ParameterError(f"{name}: {parameter} = {value!r} is not allowed; give {wording(hints[parameter])}")
+
+
+@functools.cache
+def _hints(stage: Any) -> dict[str, Any]:
+    return {field.name: get_type_hints(stage)[field.name] for field in dataclasses.fields(stage)}
+
+
+def settle(stage: Any) -> None:
+    """Turn lists into tuples and check the types of a stage's parameters; the first line of a ``__post_init__``.
+
+    Raises
+    ------
+    ParameterError
+        If a value cannot be that parameter, whatever its range.
+    """
+    for parameter, hint in _hints(type(stage)).items():  # type: ignore[arg-type]
+        value = getattr(stage, parameter)
+        if hint is Any:
+            continue
+        if isinstance(value, list | np.ndarray):
+            value = frozen(value if isinstance(value, list) else value.tolist())
+            object.__setattr__(stage, parameter, value)
+        if not fits(value, hint):
+            name = type(stage).__name__
+            raise ParameterError(f"{name}: {parameter} = {value!r} is not allowed; give {wording(hint)}")
 
 
 def frozen(value: Any) -> Any:
@@ -53,7 +82,9 @@ def fits(value: Any, hint: Any) -> bool:
         kinds = kinds[:1] * len(value) if kinds[-1] is ... else kinds
         return len(kinds) == len(value) and all(map(fits, value, kinds))
     if hint is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
+        return isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if hint is int:
+        return isinstance(value, numbers.Integral) and not isinstance(value, bool)
     return type(value) is hint
 
 

@@ -7,7 +7,7 @@ import logging
 import os
 import time
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -18,7 +18,7 @@ from isp import fused
 from isp.errors import ParameterError, PipelineError, printable
 from isp.frame import Frame, Space
 from isp.parameters import check_parameters, frozen
-from isp.stages import STAGES
+from isp.stages import STAGES, Demosaic, Denoise, WhiteBalance
 
 logger = logging.getLogger(__name__)
 
@@ -111,6 +111,14 @@ class Pipeline:
             raise PipelineError("a pipeline renders a picture only if it ends with color, exposure, tone or gamma")
         return fused.render(self.starting_from(frame), frame, bit_depth, fuse=self.fuse)
 
+    @property
+    def encoding(self) -> str | None:
+        """The curve of the pictures for a colour profile: "srgb", "linear", or None for another."""
+        last = self.stages[-1] if self.stages else None
+        if last is not None and last.writes is Space.LINEAR:
+            return "linear"
+        return getattr(last, "encoding", None)
+
     def trace(self, frame: Frame) -> Iterator[tuple[Stage, Frame, float]]:
         """Run like a call and yield, after each stage, the stage, its result and the seconds it took."""
         for stage in self.starting_from(frame):
@@ -135,6 +143,9 @@ class Pipeline:
         if not frame.meta.demosaiced or frame.space is not Space.CAMERA:
             return self.stages[first:]
         early = tuple(stage for stage in self.stages[:first] if getattr(stage, "also", None) is Space.CAMERA)
+        for stage in self.stages[:first]:
+            if stage not in early and not _is_default(stage):
+                logger.warning("%s: the file is demosaiced already; %s has no effect", frame.meta.name, _title(stage))
         return early + self.stages[first:]
 
     def to_toml(self) -> str:
@@ -194,13 +205,11 @@ class Pipeline:
         if not any(type(stage) is wanted for stage in self.stages):
             raise PipelineError(f"{name} is not in this pipeline; it has {', '.join(map(_name, self.stages))}")
         check_parameters(name, wanted, changes)
-        return Pipeline(
-            tuple(
-                dataclasses.replace(stage, **changes) if type(stage) is wanted else stage  # type: ignore[type-var]
-                for stage in self.stages
-            ),
-            self.fuse,
-        )
+        changed = [
+            dataclasses.replace(stage, **changes) if type(stage) is wanted else stage  # type: ignore[type-var]
+            for stage in self.stages
+        ]
+        return Pipeline(tuple(settled(changed)), self.fuse)
 
     def substitute(self, stages: Iterable[Stage]) -> Pipeline:
         """Return a pipeline in which each of these takes the place of those of its kind.
@@ -222,7 +231,19 @@ class Pipeline:
         if missing:
             names = ", ".join(sorted(kind.__name__ for kind in missing))
             raise PipelineError(f"{names} is not in this pipeline; it has {', '.join(map(_name, self.stages))}")
-        return Pipeline(tuple(result), self.fuse)
+        return Pipeline(tuple(settled(result)), self.fuse)
+
+
+def settled(stages: Sequence[Stage]) -> list[Stage]:
+    """Return stages with the denoisers where their space asks for: before white balance, or after the demosaic."""
+    result = [stage for stage in stages if not isinstance(stage, Denoise)]
+    for denoise in (stage for stage in stages if isinstance(stage, Denoise)):
+        on_mosaic = denoise.reads is Space.MOSAIC
+        anchors = [i for i, stage in enumerate(result) if isinstance(stage, WhiteBalance if on_mosaic else Demosaic)]
+        if not anchors:
+            return list(stages)
+        result.insert(anchors[0] if on_mosaic else anchors[-1] + 1, denoise)
+    return result
 
 
 def stage_class(name: str) -> type[Any]:
@@ -259,6 +280,11 @@ def _from_table(table: dict[str, Any]) -> Stage:
 
 def _name(stage: Stage) -> str:
     return next((name for name, kind in STAGES.items() if type(stage) is kind), type(stage).__name__)
+
+
+def _is_default(stage: Stage) -> bool:
+    kind = type(stage)
+    return kind in STAGES.values() and bool(stage == kind())
 
 
 def _title(stage: Stage) -> str:

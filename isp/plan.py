@@ -58,7 +58,7 @@ def plan(
     sources = list(sources)
     found = find(sources, headerless=settings.headerless is not None)
     if not found:
-        raise ParameterError(f"no raw files in {', '.join(map(printable, sources))}; name files, or another folder")
+        raise RawError(f"{', '.join(map(printable, sources))}: no raw files there; name files, or another folder")
     if file is not None and folder is not None:
         raise ParameterError("-o FILE and -d DIR exclude each other; give one of them")
     if file is not None and len(found) > 1:
@@ -107,12 +107,14 @@ def check_format(settings: Settings, file: Path | None, *, linear: bool) -> str:
 def find(sources: Iterable[Path], *, headerless: bool) -> list[Path]:
     """Return the raw files that sources stand for, each once, in order."""
     found: dict[str, Path] = {}
+    empty = []
     for source in sources:
         files = raw_files(source, headerless=headerless)
-        if not files:
-            logger.warning("%s: no raw files in this folder", printable(source))
+        empty += [] if files else [source]
         for file in files:
             found.setdefault(os.path.realpath(file), file)
+    for source in empty if found else ():
+        logger.warning("%s: no raw files in this folder", printable(source))
     return list(found.values())
 
 

@@ -71,7 +71,7 @@ def default_pipeline(
     noise = Denoise.parse(denoise) if isinstance(denoise, str) else denoise
     on_mosaic = noise.reads is Space.MOSAIC
     if not isinstance(exposure, Exposure):
-        exposure = Exposure(float(exposure), auto_bright=auto_bright)
+        exposure = Exposure(exposure, auto_bright=auto_bright)
     return Pipeline(
         (
             BlackLevel(),
@@ -123,18 +123,22 @@ def build_pipeline(recipe: Path | None, knobs: Mapping[str, Any], settings: Iter
         wanted = {KNOB_STAGES[name] for name in knobs}
         mine = [stage for stage in pipeline.stages if type(stage) in wanted]
         pipeline = Pipeline.load(recipe).substitute(mine)
+    changes: dict[str, dict[str, Any]] = {}
     for setting in settings:
-        pipeline = change(pipeline, setting)
+        name, parameter, value = parse_setting(setting)
+        changes.setdefault(name, {})[parameter] = value
+    for name, values in changes.items():  # a stage's at once: method and what the method needs come in any order
+        pipeline = pipeline.replace(name, **values)
     return pipeline
 
 
-def change(pipeline: Pipeline, setting: str) -> Pipeline:
-    """Return the pipeline with one ``stage.parameter=value`` changed."""
+def parse_setting(setting: str) -> tuple[str, str, Any]:
+    """Return stage, parameter and value of ``stage.parameter=value``."""
     name, dot, rest = setting.partition(".")
     parameter, equals, text = rest.partition("=")
     if not (dot and equals):
         raise ParameterError(f"--set {setting!r} is not understood; give STAGE.PARAMETER=VALUE, as tone.contrast=1.2")
-    return pipeline.replace(name, **{parameter: toml_value(text)})
+    return name, parameter, toml_value(text)
 
 
 def toml_value(text: str) -> Any:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from isp.errors import StageError
 from isp.frame import Frame, Outline
 from isp.threads import over_rows
 
@@ -51,8 +52,18 @@ def by_rows(image: NDArray[Any]) -> NDArray[Any]:
     return image.transpose(0, 2, 1) if image.ndim == 3 else image
 
 
+def check_space(stage: Any, frame: Frame) -> None:
+    """Raise `StageError` if a stage is given a frame of a space that it cannot read."""
+    if frame.space not in (stage.reads, getattr(stage, "also", None)):
+        raise StageError(
+            f"{type(stage).__name__} reads {stage.reads.name}, but the frame is {frame.space.name}; "
+            "isp stages shows which stage leads where"
+        )
+
+
 def apply(stage: RowStage, frame: Frame) -> Frame:
     """Run a stage on a whole frame: the reference schedule."""
+    check_space(stage, frame)
     before = frame.outline
     step = stage.step(before, frame)
     assert step is not None, "a stage that sees the frame knows what to do"

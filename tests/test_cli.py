@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import select
 import shutil
 import signal
@@ -18,8 +19,8 @@ import tifffile
 from click.testing import CliRunner
 
 import isp
-from isp.convert import Output, Settings
-from isp.image import SUFFIXES
+from isp.convert import Settings
+from isp.image import SUFFIXES, Output
 from isp_cli.main import cli
 
 from .command import KDC, REAL, half, names, run, run_real
@@ -32,7 +33,7 @@ posix = pytest.mark.skipif(os.name != "posix", reason="POSIX only")
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["convert", "--help"], ["info", "-h"], ["stages", "-h"], ["--version"]]
+    "arguments", [["--help"], ["convert", "--help"], ["info", "-h"], ["stages", "-h"], ["warmup", "-h"], ["--version"]]
 )
 def test_help_imports_nothing_heavy(arguments):
     code = f"""
@@ -50,7 +51,7 @@ assert not heavy, heavy
 
 
 @pytest.mark.parametrize("columns", [80, 110])
-@pytest.mark.parametrize("arguments", [["--help"], ["convert", "--help"], ["info", "--help"], ["stages", "--help"]])
+@pytest.mark.parametrize("arguments", [["--help"], *([name, "--help"] for name in cli.commands)])
 def test_help_fits_and_has_no_formatting_characters(arguments, columns):
     text = CliRunner().invoke(cli, arguments, terminal_width=columns).output
     assert "\b" not in text and "\\b" not in text
@@ -296,6 +297,43 @@ def test_the_same_bytes_with_any_number_of_threads(tmp_path, monkeypatch, name):
     assert len(pictures) == 1
 
 
+@pytest.mark.parametrize(("given", "expected"), [("1", 1), ("3", 3)])
+def test_threads_by_option(tmp_path, monkeypatch, given, expected):
+    from isp.threads import thread_count
+
+    monkeypatch.setenv("ISP_NUM_THREADS", "many")  # the option wins
+    assert half(KDC, "-d", tmp_path, "--threads", given).exit_code == 0
+    assert thread_count() == expected
+    assert "processors this process may use" in " ".join(run("convert", "--help").output.split())
+
+
+# --- warm-up ---------------------------------------------------------------------------------------------------------
+
+
+def test_after_a_warm_up_a_conversion_compiles_nothing(tmp_path):
+    cache = tmp_path / "cache"
+    environment = os.environ | {"XDG_CACHE_HOME": str(cache)}
+    answer = subprocess.run([*REAL, "warmup"], capture_output=True, text=True, env=environment, timeout=300)
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stderr.count("compiling kernels for this machine, once; about ten seconds") == 1
+    (folder,) = (cache / "isp").iterdir()
+    assert str(folder) in answer.stdout and re.search(r"\b\d+\.\d s\b", answer.stdout)
+    compiled = {path: path.stat().st_mtime_ns for path in cache.rglob("*.nb?")}
+    assert len(compiled) > 20
+    variants = [
+        [], ["--half"], ["--format", "png", "--bit-depth", "16"], ["--denoise", "median:3"], ["--denoise", "mean:3"],
+        ["--vignetting", "radial:0.3"], ["--linear"], ["--denoise", "median:3:mosaic"], ["--gamma", "bt709"],
+        ["--vignetting", "natural:angle=30", "--white-balance", "gray_world"], ["--tone", "none"],
+    ]  # fmt: skip
+    for number, options in enumerate(variants):
+        command = [*REAL, "convert", KDC, "-d", tmp_path / str(number), *options]
+        answer = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
+        assert answer.returncode == 0 and "compiling" not in answer.stderr, answer.stderr
+        new = {path.name for path in cache.rglob("*.nb?")} - {path.name for path in compiled}
+        assert not new, (options, new)
+    assert {path: path.stat().st_mtime_ns for path in cache.rglob("*.nb?")} == compiled
+
+
 # --- existing files --------------------------------------------------------------------------------------------------
 
 
@@ -380,9 +418,13 @@ def on_terminal(command):
 def test_interrupted(tmp_path, number, code):
     raws = [shutil.copy(KDC, tmp_path / f"{n:03}.KDC") for n in range(200)]
     out = tmp_path / "out"
-    process = subprocess.Popen([*REAL, "convert", *raws, "-d", out, "--format", "png"], stderr=subprocess.PIPE)
-    for _ in range(3):
-        process.stderr.readline()
+    command = [*REAL, "convert", *raws, "-d", out, "--format", "png"]
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
+    )  # nohup and a shell's & hand down an ignored Ctrl-C
+    converted = 0
+    while converted < 3:
+        converted += b" -> " in process.stderr.readline()
     time.sleep(0.02)
     process.send_signal(number)
     rest = process.stderr.read().decode()
@@ -392,6 +434,32 @@ def test_interrupted(tmp_path, number, code):
     assert {Path(name).suffix for name in pictures} == {".png"}  # nothing half-written, no temporary file
     for name in pictures:
         assert imagecodecs.imread(out / name).shape == (512, 768, 3)
+
+
+@posix
+@pytest.mark.parametrize("closed", ["0", "1", "2", "1,2", "0,1,2"])
+def test_streams_that_are_closed(tmp_path, closed):
+    """As `isp convert .. >&-`; the next file opened must not take over the stream's number and what C prints there."""
+    command = [*REAL, "convert", "--half", KDC, tmp_path / "none.NEF", "-d", tmp_path / "out"]
+    descriptors = [int(number) for number in closed.split(",")]
+    answer = subprocess.run(
+        command, capture_output=True, timeout=60, preexec_fn=lambda: [os.close(number) for number in descriptors]
+    )
+    assert names(tmp_path / "out") == ["dc50_0008.jpg"] and answer.returncode == 1  # the second is not there
+    assert b"Traceback" not in answer.stderr and (2 in descriptors or b"1 converted, 1 failed" in answer.stderr)
+    assert imagecodecs.imread(tmp_path / "out" / "dc50_0008.jpg").shape == (256, 384, 3)
+    answer = subprocess.run(
+        [*REAL, "convert", "--half", KDC, "-o", tmp_path / "a.jpg"],
+        capture_output=True, timeout=60, preexec_fn=lambda: [os.close(number) for number in descriptors],
+    )  # fmt: skip
+    assert answer.returncode == 0, answer.stderr
+
+
+@posix
+def test_a_closed_stdout_has_nothing_to_show():
+    for arguments in (["stages"], ["info", KDC]):
+        answer = subprocess.run([*REAL, *arguments], stderr=subprocess.PIPE, preexec_fn=lambda: os.close(1), timeout=60)
+        assert answer.returncode == 0 and answer.stderr == b""
 
 
 def test_output_into_a_pipe_that_closes():

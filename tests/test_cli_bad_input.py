@@ -332,6 +332,32 @@ def test_what_may_not_be_written_or_read(which):
     assert result.exit_code == expected and says in error_line(result) and left == ["a.KDC"]
 
 
+def without_rights():
+    """Return what makes a command obey permissions, as root's does not; skips where there is no way."""
+    if os.name != "posix":
+        pytest.skip("POSIX only")
+    if os.geteuid() != 0:
+        return []
+    command = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"]
+    if not shutil.which("setpriv") or subprocess.run([*command, "true"], capture_output=True).returncode:
+        pytest.skip("root needs setpriv to give up its rights")
+    return command
+
+
+def test_a_file_that_may_not_be_read_does_not_stop_the_rest(tmp_path):
+    rights = without_rights()
+    for name in ("a.KDC", "b.KDC"):
+        shutil.copy(KDC, tmp_path / name)
+    (tmp_path / "a.KDC").chmod(0)
+    command = [*rights, *REAL, "convert", "--half", tmp_path / "a.KDC", tmp_path / "b.KDC", "-d", tmp_path / "out"]
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert answer.returncode == 1 and names(tmp_path / "out") == ["b.jpg"], answer.stderr
+    (line,) = [line for line in answer.stderr.splitlines() if "a.KDC" in line]
+    assert line.startswith("error: [1/2] ") and "may not be read" in line
+    answer = subprocess.run([*rights, *REAL, "info", tmp_path / "a.KDC"], capture_output=True, text=True, timeout=60)
+    assert answer.returncode == 1 and len(answer.stderr.splitlines()) == 1 and "may not be read" in answer.stderr
+
+
 @as_root
 def test_a_full_disk_ends_everything_with_3(tmp_path):
     disk = tmp_path / "disk"
@@ -360,10 +386,13 @@ def test_devices_and_pipes(tmp_path):
 
 
 def test_a_wrong_number_of_threads(monkeypatch, tmp_path):
-    for threads in ("0", "many", "-1", "1.5", ""):
+    for threads in ("0", "many", "-1", "1.5"):
         monkeypatch.setenv("ISP_NUM_THREADS", threads)
-        result = half(KDC, "-d", tmp_path)
-        assert result.exit_code in (1, 2) and "ISP_NUM_THREADS" in error_line(result) and names(tmp_path) == []
+        result = half(KDC, SAMPLES / "g2_0304.CRW", "-d", tmp_path)
+        assert result.exit_code == 2 and "ISP_NUM_THREADS" in error_line(result) and names(tmp_path) == []
+        assert half(KDC, "-d", tmp_path, "--threads", threads).exit_code == 2 and names(tmp_path) == []
+    monkeypatch.setenv("ISP_NUM_THREADS", "")
+    assert half(KDC, "-d", tmp_path).exit_code == 0
 
 
 def test_a_damaged_sidecar(tmp_path):

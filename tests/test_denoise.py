@@ -117,8 +117,8 @@ def test_parse_refuses_in_one_line(text):
     ("parameter", "value", "allowed"),
     [
         ("method", "gaussian", "one of none, mean, median"),
-        ("window", 4, "3, 5 or 7 pixels"), ("window", 9, "3, 5 or 7 pixels"), ("window", 3.0, "3, 5 or 7 pixels"),
-        ("window", "3", "3, 5 or 7 pixels"),
+        ("window", 4, "3, 5 or 7 pixels"), ("window", 9, "3, 5 or 7 pixels"), ("window", 3.0, "a whole number"),
+        ("window", "3", "a whole number"),
         ("where", "raw", "one of camera, mosaic"),
     ],
 )  # fmt: skip

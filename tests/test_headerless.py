@@ -66,6 +66,11 @@ def test_a_wrong_byte_count_says_both_numbers():
         ({"cfa": "X" * 36}, "cfa ="), ({"dtype": "float32"}, "dtype = 'float32'"), ({"dtype": "uint11"}, "dtype ="),
         ({"black": -1}, "black = -1"), ({"white": 0}, "white = 0"), ({"black": 300, "white": 255}, "white = 255"),
         ({"white": float("nan")}, "white = nan"), ({"white": 70000}, "white = 70000"),
+        ({"width": True}, "width = True"), ({"black": True}, "black = True"), ({"dtype": np.float32}, "dtype = 'float32'"),
+        ({"dtype": None}, "dtype = 'None'"), ({"cfa": None}, "cfa = None"), ({"white_balance": 2}, "white_balance = 2"),
+        ({"width": np.array([12])}, "width ="), ({"black": np.float32("nan")}, "black = nan"),
+        ({"white_balance": "111"}, "white_balance = '111'"), ({"white_balance": (1, 1, 10**400)}, "white_balance"),
+        ({"black": 10**400}, "black ="), ({"white_balance": np.ones((3, 3))}, "white_balance ="),
         ({"white_balance": (1, 2)}, "white_balance"), ({"white_balance": (0, 1, 1)}, "white_balance"),
     ],
 )  # fmt: skip
@@ -73,6 +78,30 @@ def test_parameters_out_of_range(changes, message):
     good = {"width": 12, "height": 12, "cfa": "RGGB", "dtype": "uint8"}
     with pytest.raises(ParameterError, match=message):
         read_headerless(io.BytesIO(bytes(144)), **(good | changes))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"width": np.int64(8), "height": np.uint16(6)}, {"black": np.float32(12)}, {"white": np.int16(200)},
+        {"white_balance": np.array([4, 2, 3], np.float32)}, {"white_balance": [np.float64(4), np.int8(2), 3]},
+        {"dtype": np.uint8}, {"dtype": np.dtype("u1")}, {"dtype": "UINT8"}, {"cfa": "gbrg"}, {"cfa": "GbRg"},
+    ],
+)  # fmt: skip
+def test_numpys_numbers_and_types_are_as_good(changes):
+    good = {"width": 8, "height": 6, "cfa": "GBRG", "dtype": "uint8", "black": 12, "white": 200}
+    good |= {"white_balance": (4, 2, 3)}
+    usual, frame = (read_headerless(io.BytesIO(bytes(48)), **keywords) for keywords in (good, good | changes))
+    assert frame.meta == usual.meta and np.array_equal(frame.data, usual.data)
+    plain = (*frame.meta.size, frame.meta.white, frame.meta.black[0][0], *frame.meta.white_balance)
+    assert {type(value) for value in plain} == {int, float}
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_a_numpy_type_says_its_byte_order(order):
+    pixels = np.arange(48, dtype=f"{order}u2").reshape(6, 8)
+    frame = read_headerless(io.BytesIO(pixels.tobytes()), width=8, height=6, cfa="RGGB", dtype=pixels.dtype)
+    assert np.array_equal(frame.data, pixels)
 
 
 @pytest.mark.parametrize(

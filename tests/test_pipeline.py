@@ -19,6 +19,7 @@ from isp import (
     PipelineError,
     Space,
     Stage,
+    StageError,
     Tone,
     Vignetting,
     WhiteBalance,
@@ -193,8 +194,10 @@ def test_replace_says_what_does_not_exist():
         pipeline.replace("demosaic", method="half")
     with pytest.raises(PipelineError, match="gamma has no parameter 'g'; known are method, power, slope"):
         pipeline.replace("gamma", g=2.2)
-    with pytest.raises(PipelineError, match="Demosaic writes CAMERA, Denoise after it reads MOSAIC"):
-        default_pipeline(denoise="mean:3").replace("denoise", where="mosaic")
+    moved = default_pipeline(denoise="mean:3").replace("denoise", where="mosaic")
+    assert moved == default_pipeline(denoise="mean:3:mosaic") and moved.replace("denoise", where="camera") == (
+        default_pipeline(denoise="mean:3")
+    )
     with pytest.raises(ParameterError, match="Gamma: power"):
         pipeline.replace("gamma", power=0.1)
 
@@ -209,8 +212,8 @@ def test_substitute():
     assert pipeline.substitute([]) == pipeline
     with pytest.raises(PipelineError, match="Exposure is not in this pipeline; it has tone, gamma"):
         Pipeline((Tone(), Gamma())).substitute([Exposure()])
-    with pytest.raises(PipelineError, match="Denoise after it reads MOSAIC"):
-        pipeline.substitute([Denoise("mean", where="mosaic")])
+    names = [type(stage).__name__ for stage in pipeline.substitute([Denoise("mean", where="mosaic")]).stages]
+    assert names[3:5] == ["Denoise", "WhiteBalance"]  # it goes where its space asks for
 
 
 # --- recipes ---
@@ -403,3 +406,75 @@ def test_monochrome_is_one_colour_whatever_its_name():
 def test_one_except_catches_all():
     assert issubclass(ParameterError, IspError) and issubclass(PipelineError, IspError)
     assert issubclass(ParameterError, ValueError)
+
+
+# --- what an audit found ---
+
+
+SPACES = {
+    Space.RAW: lambda: raw(np.full((6, 6), 300)),
+    Space.MOSAIC: lambda: mosaic(noise(1, 6, 6, low=0.1, high=0.9)),
+    Space.CAMERA: lambda: camera(noise(1, 6, 6, 3, low=0.1, high=0.9)),
+    Space.LINEAR: lambda: linear(noise(1, 6, 6, 3)),
+    Space.DISPLAY: lambda: linear(noise(1, 6, 6, 3)).replace(space=Space.DISPLAY),
+}
+
+
+@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("stage", [*default_pipeline().stages, Demosaic("half"), Denoise("mean", where="mosaic")])
+def test_a_stage_refuses_a_frame_of_another_space(stage, space):
+    """The mosaic's stages also take CAMERA, for files that are demosaiced already."""
+    if space in (stage.reads, getattr(stage, "also", None)):
+        assert stage(SPACES[space]()).space in (stage.writes, space)
+    else:
+        with pytest.raises(StageError, match=f"{type(stage).__name__} reads {stage.reads.name}, but .* {space.name}"):
+            stage(SPACES[space]())
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: Exposure("1"), "Exposure: stops = '1'"),
+        (lambda: Tone(contrast="x"), "Tone: contrast = 'x'"),
+        (lambda: WhiteBalance("gains", gains=5), "WhiteBalance: gains = 5"),
+        (lambda: Vignetting("radial", coefficients=0.3), "Vignetting: coefficients = 0.3"),
+        (lambda: default_pipeline(exposure="abc"), "Exposure: stops = 'abc'"),
+        (lambda: Frame([[1, 2]], Space.RAW, meta((1, 2))), "data is a list"),
+    ],
+)
+def test_a_wrong_type_is_said_in_one_line(make, says):
+    with pytest.raises(ParameterError) as caught:
+        make()
+    assert says in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_lists_and_arrays_become_tuples_and_numpy_numbers_are_numbers():
+    assert Vignetting("radial", coefficients=[0.3]) == Vignetting("radial", coefficients=(0.3,))
+    assert Color(np.eye(3)) == Color(((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)))
+    assert Exposure(np.float32(0.5)).stops == 0.5 and Denoise("mean", np.int64(5)).window == 5
+
+
+def test_frames_compare_by_identity():
+    frame = mosaic(noise(1, 4, 4))
+    assert frame == frame and frame != mosaic(noise(1, 4, 4))
+
+
+def test_settings_of_one_stage_come_in_any_order():
+    for order in (1, -1):
+        settings = ["gamma.method=power", "gamma.power=2.2"][::order]
+        assert build_pipeline(None, {}, settings).stages[-1] == Gamma("power", 2.2)
+
+
+def test_the_denoiser_goes_where_its_space_asks_for():
+    wanted = default_pipeline(denoise="median:3:mosaic")
+    assert build_pipeline(None, {}, ["denoise.where=mosaic", "denoise.method=median"]) == wanted
+    assert wanted.replace("denoise", where="camera") == default_pipeline(denoise="median:3")
+
+
+def test_what_a_demosaiced_file_skips_is_said(caplog):
+    facts = {"demosaiced": True, "white_balance": (2.0, 1.0, 1.5)}
+    frame = camera(noise(3, 8, 8, 3), **facts)
+    default_pipeline()(frame)
+    assert "has no effect" not in caplog.text
+    default_pipeline(demosaic="half")(frame)
+    assert "Demosaic has no effect" in caplog.text

@@ -7,12 +7,15 @@ from pathlib import Path
 import pytest
 
 import isp
-from isp.convert import Output, Settings
-from isp.errors import ParameterError, PipelineError, StorageError
+from isp.convert import Settings
+from isp.errors import ParameterError, PipelineError, RawError, StorageError
 from isp.headerless import parse_layout
+from isp.image import Output
 from isp.parameters import fits, wording
 from isp.plan import Job, plan, raw_files
 from isp.recipe import build_pipeline, toml_value
+
+from .paths import SAMPLES
 
 USUAL = Settings()
 
@@ -103,8 +106,9 @@ def test_what_is_missing_stands_for_itself(tmp_path):
 
 
 def test_no_raw_files(tmp_path, caplog):
-    with pytest.raises(ParameterError, match="no raw files in"):
+    with pytest.raises(RawError, match="no raw files there"):
         plan([tmp_path], USUAL)
+    assert not caplog.text
     other = touch(tmp_path / "other", "a.NEF")
     assert len(plan([tmp_path, *other], USUAL)) == 1 and "no raw files in this folder" in caplog.text
 
@@ -183,3 +187,10 @@ def test_every_parameter_fits_its_own_default_and_has_words():
         hints = get_type_hints(stage)
         for field in dataclasses.fields(stage):
             assert fits(field.default, hints[field.name]) and wording(hints[field.name])
+
+
+def test_a_stage_that_cannot_work_names_the_file(tmp_path):
+    settings = Settings(build_pipeline(None, {"white_balance": "box:5000,0,10,10"}))
+    with pytest.raises(isp.StageError, match=r"dc50_0008\.KDC: box \(5000, 0, 10, 10\)"):
+        isp.convert_file(SAMPLES / "dc50_0008.KDC", tmp_path / "a.jpg", settings)
+    assert not list(tmp_path.iterdir())

@@ -333,13 +333,14 @@ NAN = float("nan")
         ("coefficients", (NAN,), "up to 10 numbers"),
         ("angle", 90, "0..89 degrees"), ("angle", -1, "0..89 degrees"), ("angle", NAN, "0..89 degrees"),
         ("focal_length", 0, "above 0"), ("focal_length", NAN, "above 0"),
-        ("sensor_size", (36, 0), "width and height"), ("sensor_size", (36,), "width and height"),
+        ("sensor_size", (36, 0), "width and height"), ("sensor_size", (36,), "a list of 2 numbers"),
         ("sensor_size", (36, NAN), "width and height"),
         ("onset", 1, "0 up to, not including, 1"), ("onset", -0.1, "0 up to"), ("onset", NAN, "0 up to"),
         ("loss", 1, "0 up to, not including, 1"), ("loss", -0.1, "0 up to"),
         ("exponent", 11, "0..10"), ("exponent", -1, "0..10"),
-        ("center", (0.5, 1.1), "within 0..1"), ("center", (0.5,), "within 0..1"), ("center", (0.5, NAN), "within 0..1"),
-        ("smoothing", -1, "0..1000"), ("smoothing", 1001, "0..1000"), ("smoothing", 1.5, "whole number 0..1000"),
+        ("center", (0.5, 1.1), "within 0..1"), ("center", (0.5,), "a list of 2 numbers"),
+        ("center", (0.5, NAN), "within 0..1"),
+        ("smoothing", -1, "0..1000"), ("smoothing", 1001, "0..1000"), ("smoothing", 1.5, "a whole number"),
     ],
 )  # fmt: skip
 def test_parameters_out_of_range(parameter, value, allowed):
@@ -351,3 +352,9 @@ def test_a_method_needs_its_own_parameter():
     for method in ("natural", "pixel"):
         with pytest.raises(ParameterError, match=f"Vignetting: {method} needs angle"):
             Vignetting(method)
+
+
+def test_a_hostile_radial_gain_is_said_not_applied():
+    huge = RadialGain((1e300, 0.0, 0.0, 0.0, 0.0), (0.5, 0.5), after_demosaic=False)
+    with pytest.raises(StageError, match=r"the file's gains reach .*; it is damaged, use none"):
+        Vignetting()(mosaic(np.ones((6, 6)), lens_shading=(huge,)))

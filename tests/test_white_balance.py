@@ -427,11 +427,11 @@ def test_parse_refuses_in_one_line(text):
     ("parameter", "value", "allowed"),
     [
         ("method", "auto", "one of as_shot, gray_world"),
-        ("gains", (1.0, 0.0, 1.0), "R, G, B above 0"), ("gains", (1.0, 1.0), "R, G, B above 0"),
+        ("gains", (1.0, 0.0, 1.0), "R, G, B above 0"), ("gains", (1.0, 1.0), "a list of 3 numbers"),
         ("gains", (float("nan"), 1.0, 1.0), "R, G, B above 0"), ("gains", (1.0, 1.0, float("inf")), "R, G, B above 0"),
         ("kelvin", 1000, "1667..25000 K"),
         ("box", (0, 0, 0, 5), "x, y, width, height in pixels"), ("box", (-1, 0, 5, 5), "x, y, width, height in pixels"),
-        ("box", (0, 0, 5), "x, y, width, height in pixels"),
+        ("box", (0, 0, 5), "a list of 4 whole numbers"),
         ("percentile", 0, "above 0 up to 100"), ("percentile", 101, "above 0 up to 100"),
     ],
 )  # fmt: skip

@@ -15,6 +15,7 @@ from isp.cfa import tile
 from isp.errors import StageError, require, require_choice
 from isp.frame import Frame, Meta, Outline, Space
 from isp.jit import kernel
+from isp.parameters import settle
 from isp.rows import Rows, Step, apply
 
 logger = logging.getLogger(__name__)
@@ -83,6 +84,7 @@ class BlackLevel:
     writes: ClassVar[Space] = Space.MOSAIC
 
     def __post_init__(self) -> None:
+        settle(self)
         require_choice("BlackLevel", "source", self.source, ("file", "border"))
         for name, value in (("black", self.black), ("white", self.white)):
             require(value is None or math.isfinite(value), "BlackLevel", name, value, "a finite level in DN")

@@ -13,6 +13,7 @@ from isp.colorimetry import SRGB_TO_XYZ
 from isp.errors import StageError, require
 from isp.frame import Frame, Matrix, Meta, Outline, Space
 from isp.jit import kernel
+from isp.parameters import settle
 from isp.rows import Rows, Step, apply
 
 logger = logging.getLogger(__name__)
@@ -73,7 +74,8 @@ class Color:
     writes: ClassVar[Space] = Space.LINEAR
 
     def __post_init__(self) -> None:
-        fits = self.matrix is None or _is_matrix(self.matrix)
+        settle(self)
+        fits = self.matrix is None or bool(np.isfinite(self.matrix).all())
         require(fits, "Color", "matrix", self.matrix, "3 rows of 3 finite numbers")
 
     def __call__(self, frame: Frame) -> Frame:
@@ -95,14 +97,6 @@ class Color:
             logger.warning("%s: no colour matrix; colours are the camera's own", meta.name)
             return np.eye(3)
         return camera_to_srgb(meta.xyz_to_camera, meta.name)
-
-
-def _is_matrix(value: object) -> bool:
-    try:
-        numbers = np.array(value, np.float64)
-    except (TypeError, ValueError):  # ragged, or not numbers
-        return False
-    return numbers.shape == (3, 3) and bool(np.isfinite(numbers).all())
 
 
 def camera_to_srgb(xyz_to_camera: Matrix, name: str = "") -> NDArray[np.float64]:

@@ -11,7 +11,8 @@ from isp.cfa import CFA, Array, bayer_layout, cell_size, colour_masks, reach, ro
 from isp.errors import StageError, require_choice
 from isp.frame import Frame, Outline, Space
 from isp.jit import kernel
-from isp.rows import Rows, Step, apply
+from isp.parameters import settle
+from isp.rows import Rows, Step, apply, check_space
 from isp.threads import over_rows
 
 
@@ -187,12 +188,14 @@ class Demosaic:
     writes: ClassVar[Space] = Space.CAMERA
 
     def __post_init__(self) -> None:
+        settle(self)
         require_choice("Demosaic", "method", self.method, METHODS)
 
     def __call__(self, frame: Frame) -> Frame:
         """Return the frame in CAMERA space; clipped sites are not told apart any more (`saturation` is 1)."""
         if self.method == "bilinear":
             return apply(self, frame)
+        check_space(self, frame)
         data, cfa = half(frame.data, frame.meta.cfa), frame.meta.cfa
         if frame.meta.monochrome:
             data = np.repeat(data[:, :, cfa[0][0], None], 3, axis=2)

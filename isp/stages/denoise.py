@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from isp.denoisers import METHODS
 from isp.errors import require, require_choice
 from isp.frame import Frame, Outline, Space
-from isp.rows import Step
+from isp.parameters import settle
+from isp.rows import Step, check_space
 from isp.stages.options import number
 
 
@@ -47,9 +48,10 @@ class Denoise:
     where: str = "camera"
 
     def __post_init__(self) -> None:
+        settle(self)
         require_choice("Denoise", "method", self.method, ("none", *METHODS))
         fits = isinstance(self.window, int) and self.window in (3, 5, 7)
-        require(fits, "Denoise", "window", self.window, "3, 5 or 7 pixels")
+        require(self.window in (3, 5, 7), "Denoise", "window", self.window, "3, 5 or 7 pixels")
         require_choice("Denoise", "where", self.where, ("camera", "mosaic"))
 
     @classmethod
@@ -73,6 +75,7 @@ class Denoise:
 
     def __call__(self, frame: Frame) -> Frame:
         """Return the denoised frame, same space."""
+        check_space(self, frame)
         if self.method == "none":
             return frame
         if self.where == "camera":

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from isp.errors import require
 from isp.frame import Frame, Meta, Outline, Space
 from isp.jit import kernel
+from isp.parameters import settle
 from isp.rows import Rows, Step, apply
 
 _BINS = 8192  # of the 16-bit range, as LibRaw counts
@@ -72,9 +73,8 @@ class Exposure:
     writes: ClassVar[Space] = Space.LINEAR
 
     def __post_init__(self) -> None:
+        settle(self)
         require(-20 <= self.stops <= 20, "Exposure", "stops", self.stops, "-20..20 stops")
-        for name, value in (("baseline", self.baseline), ("auto_bright", self.auto_bright)):
-            require(isinstance(value, bool), "Exposure", name, value, "true or false")
         require(0 <= self.clipped <= 1, "Exposure", "clipped", self.clipped, "a share 0..1")
 
     def __call__(self, frame: Frame) -> Frame:

@@ -10,6 +10,7 @@ import numpy as np
 from isp.errors import ParameterError, require, require_choice
 from isp.frame import Frame, Outline, Space
 from isp.jit import kernel
+from isp.parameters import settle
 from isp.rows import Rows, Step, apply
 from isp.stages.options import numbers
 
@@ -75,6 +76,7 @@ class Gamma:
     writes: ClassVar[Space] = Space.DISPLAY
 
     def __post_init__(self) -> None:
+        settle(self)
         require_choice("Gamma", "method", self.method, METHODS)
         require(self.power is None or 1 <= self.power <= 10, "Gamma", "power", self.power, "1..10")
         require(self.slope is None or 1 < self.slope <= 1000, "Gamma", "slope", self.slope, "above 1 up to 1000")

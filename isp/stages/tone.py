@@ -10,6 +10,7 @@ import numpy as np
 from isp.errors import require, require_choice
 from isp.frame import Frame, Outline, Space
 from isp.jit import kernel
+from isp.parameters import settle
 from isp.rows import Rows, Step, apply
 
 
@@ -72,6 +73,7 @@ class Tone:
     writes: ClassVar[Space] = Space.LINEAR
 
     def __post_init__(self) -> None:
+        settle(self)
         require_choice("Tone", "method", self.method, ("camera", "none"))
         require(0.1 <= self.contrast <= 10, "Tone", "contrast", self.contrast, "0.1..10")
         require(0 < self.shoulder <= 100, "Tone", "shoulder", self.shoulder, "above 0 up to 100")

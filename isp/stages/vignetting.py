@@ -15,6 +15,7 @@ from isp import falloff
 from isp.errors import ParameterError, StageError, require, require_choice
 from isp.frame import Frame, Meta, Outline, Space
 from isp.jit import kernel
+from isp.parameters import settle
 from isp.rows import Rows, Step, apply
 from isp.stages.options import numbers, options
 
@@ -122,6 +123,7 @@ class Vignetting:
     also: ClassVar[Space] = Space.CAMERA
 
     def __post_init__(self) -> None:
+        settle(self)
         require_choice("Vignetting", "method", self.method, METHODS)
         _check_ranges(self)
 
@@ -160,9 +162,11 @@ class Vignetting:
         It is what `method` says, independent of any picture: print it, plot it, divide by it.
         """
         if self.method == "file":
-            field = falloff.from_file(meta, 3 if ndim == 3 else 1)
-            if not field.min() >= 0:
-                raise StageError(f"Vignetting: {meta.name}: the file's gain falls to {field.min():.3g}; use none")
+            with np.errstate(over="ignore", invalid="ignore"):
+                field = falloff.from_file(meta, 3 if ndim == 3 else 1)
+            if not (field.min() >= 0 and field.max() < _MAX_GAIN):
+                reach = f"{field.min():.3g}..{field.max():.3g}"
+                raise StageError(f"Vignetting: {meta.name}: the file's gains reach {reach}; it is damaged, use none")
             return field
         if self.method == "flat":
             from isp.stages import flat_field
@@ -220,8 +224,7 @@ def _check_ranges(stage: Vignetting) -> None:
     check(0 <= stage.loss < 1, "loss", "0 up to, not including, 1")
     check(0 <= stage.exponent <= 10, "exponent", "0..10")
     check(len(stage.center) == 2 and all(0 <= place <= 1 for place in stage.center), "center", "x, y within 0..1")
-    whole = isinstance(stage.smoothing, int)
-    check(whole and 0 <= stage.smoothing <= 1000, "smoothing", "a whole number 0..1000 of CFA cells")
+    check(0 <= stage.smoothing <= 1000, "smoothing", "a whole number 0..1000 of CFA cells")
     if stage.method in ("natural", "pixel") and stage.angle is None and stage.sensor_size is None:
         raise ParameterError(f"Vignetting: {stage.method} needs angle (degrees) or sensor_size (mm) with focal_length")
     flat = stage.flat

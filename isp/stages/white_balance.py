@@ -14,6 +14,7 @@ from isp.errors import ParameterError, require, require_choice
 from isp.frame import Frame, Gains, Meta, Outline, Space
 from isp.geometry import picture_to_frame
 from isp.jit import kernel
+from isp.parameters import settle
 from isp.rows import Rows, Step, apply
 from isp.stages import neutral
 from isp.stages.black_level import tile_columns
@@ -120,6 +121,8 @@ class WhiteBalance:
     also: ClassVar[Space] = Space.CAMERA
 
     def __post_init__(self) -> None:
+        settle(self)
+
         def check(condition: bool, parameter: str, allowed: str) -> None:
             require(condition, "WhiteBalance", parameter, getattr(self, parameter), allowed)
 
@@ -132,7 +135,6 @@ class WhiteBalance:
         fits = box is None or (len(box) == 4 and min(box[:2]) >= 0 and min(box[2:]) > 0)
         check(fits, "box", "x, y, width, height in pixels")
         check(0 < self.percentile <= 100, "percentile", "above 0 up to 100")
-        check(isinstance(self.clip, bool), "clip", "true or false")
         if self.method in ("gains", "kelvin", "box") and getattr(self, self.method) is None:
             raise ParameterError(f"WhiteBalance: method {self.method!r} needs the parameter {self.method}")
 
