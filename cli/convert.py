@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import time
@@ -83,6 +84,10 @@ _path = FilePath()
     default="camera",
     help="The camera's own picture (default), all that light reaches, or the masked border too.",
 )
+@click.option(
+    "--threads", type=click.IntRange(1), metavar="N",
+    help="Threads to work with; default ISP_NUM_THREADS, else the processors this process may use.",
+)  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Replace pictures that exist.")
 @click.option("-p", "--recipe", type=_path, metavar="TOML", help="Recipe to start from; options change its stages.")
 @click.option("--set", "settings", multiple=True, metavar="STAGE.PARAM=VALUE", help="Any parameter; see isp stages.")
@@ -99,13 +104,17 @@ def convert(sources: tuple[Path, ...], **options: Any) -> None:
     the exit code is 1. Nothing that exists is replaced without --overwrite, and a raw file never.
     """
     from isp.plan import plan
+    from isp.threads import VARIABLE, thread_count
 
+    if options["threads"] is not None:
+        os.environ[VARIABLE] = str(options["threads"])
     settings = _settings(options)
     if options["print_recipe"]:
         _print_recipe(settings)
         return
     if not sources:
         raise click.UsageError("give a raw file or a folder; isp convert --help shows examples")
+    thread_count()  # a wrong number in the environment is wrong for all files: say it once
     jobs = plan(sources, settings, file=options["output"], folder=options["directory"])
     failed = _convert_all(jobs, settings)
     if len(jobs) > 1:
@@ -116,8 +125,8 @@ def convert(sources: tuple[Path, ...], **options: Any) -> None:
 def _settings(options: dict[str, Any]) -> Settings:
     """Hand the options that were given to the library."""
     from isp.convert import Settings
-    from isp.image import Output
     from isp.headerless import parse_layout
+    from isp.image import Output
     from isp.recipe import build_pipeline
 
     layout, depth = options["headerless"], options["bit_depth"]

@@ -15,6 +15,7 @@ from .convert import convert
 from .errors import ENVIRONMENT, INTERRUPTED, clear_line, leave
 from .info import info
 from .stages import stages
+from .warmup import warmup
 
 EPILOG = """
 \b
@@ -23,13 +24,19 @@ Examples:
   isp convert photos/ -d out --format tiff    a folder, 16-bit TIFF
   isp info IMG_0001.NEF                       what the file says, every doubt
   isp stages                                  the steps and their parameters
+  isp warmup                                  compiles what conversions need
 
 Exit codes: 0 done, 1 some file failed, 2 wrong usage, 3 environment (disk full, read-only), 130 interrupted.
 """
 
+_COMPILER = "isp.jit"
+
 
 class _ToStderr(logging.Handler):
-    """Print the library's warnings as one line each."""
+    """Print the library's warnings as one line each, and that it compiles, which is a long silence otherwise."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return record.levelno >= logging.WARNING or record.name == _COMPILER
 
     def emit(self, record: logging.LogRecord) -> None:
         click.echo(f"{clear_line()}{record.levelname.lower()}: {record.getMessage()}", err=True)
@@ -40,17 +47,20 @@ class _ToStderr(logging.Handler):
 def cli() -> None:
     """Turn camera raw files into pictures, and look at every step on the way."""
     logger = logging.getLogger("isp")
-    logger.handlers = [_ToStderr(logging.WARNING)]
+    logger.handlers = [_ToStderr()]
     logger.propagate = False
+    logging.getLogger(_COMPILER).setLevel(logging.INFO)
 
 
 cli.add_command(convert)
 cli.add_command(info)
 cli.add_command(stages)
+cli.add_command(warmup)
 
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a name that the terminal cannot show must not end the work
             stream.reconfigure(errors="backslashreplace")
@@ -67,6 +77,18 @@ def main() -> None:
         with open(os.devnull, "wb") as nowhere:
             os.dup2(nowhere.fileno(), sys.stdout.fileno())  # or what is still buffered fails once more
         leave(f"error: {error.strerror or error}", ENVIRONMENT)
+
+
+def _open_closed_streams() -> None:
+    """Let standard streams that the caller closed (``>&-``) lead nowhere.
+
+    Otherwise Python's are None, and the next file opened, a picture, gets the number to which C libraries print.
+    """
+    while (spare := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass  # it fills the lowest number that is free
+    os.close(spare)
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")
 
 
 def _silence_libraries() -> None:

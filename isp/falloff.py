@@ -6,12 +6,16 @@ All radii are relative: r = 0 at the centre, r = 1 at the corner farthest from i
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from isp.cfa import shifted, tile
 from isp.frame import Meta, Rectangle
+from isp.jit import kernel
 from isp.opcodes import GainMap, LensShading, RadialGain
+from isp.threads import over_rows
 
 Field = NDArray[np.float64]
 
@@ -66,11 +70,28 @@ def gain_map(
 
     With `area` only at those of its rows and columns.
     """
+    gains = np.ones((height, width), np.float64)[area]
+    _multiply(gains, shading, plane, height, width, area)
+    return gains
+
+
+def _multiply(
+    field: NDArray[Any], shading: GainMap, plane: int, height: int, width: int, area: tuple[slice, slice]
+) -> None:
+    """Multiply the part of a field that a map is for by the map's gains, in place."""
     points = np.array(shading.points)[:, :, min(plane, len(shading.points[0][0]) - 1)]
-    (first, next_row), row_share = _positions(height, area[0], len(points), shading.spacing[0], shading.origin[0])
+    (above, below), down = _positions(height, area[0], len(points), shading.spacing[0], shading.origin[0])
     (left, right), share = _positions(width, area[1], points.shape[1], shading.spacing[1], shading.origin[1])
     across = points[:, left] * (1 - share) + points[:, right] * share
-    return np.asarray(across[first] * (1 - row_share[:, None]) + across[next_row] * row_share[:, None])
+    over_rows(_multiply_rows, len(field), field, across, above, below, down)
+
+
+@kernel
+def _multiply_rows(first, last, field, across, above, below, down):  # type: ignore[no-untyped-def]
+    for y in range(first, last):
+        up, low, share = across[above[y]], across[below[y]], down[y]
+        for x in range(field.shape[1]):
+            field[y, x] = field[y, x] * (up[x] * (1 - share) + low[x] * share)
 
 
 def _positions(
@@ -117,13 +138,12 @@ def _apply(shading: LensShading, field: NDArray[np.float32], meta: Meta) -> None
     )
     planes = 3 if colours == 3 or shading.after_demosaic else 1  # that the image has where DNG applies the list
     for plane in range(shading.plane, min(shading.plane + shading.planes, planes)):
-        gains = gain_map(shading, plane - shading.plane, height, width, area)
-        if colours == 3:
-            field[(*area, plane)] *= gains
-        elif shading.after_demosaic:
+        own = plane - shading.plane
+        if colours == 1 and shading.after_demosaic:
+            gains = gain_map(shading, own, height, width, area)
             field[(*area, 0)] *= np.where(_colour_of_sites(meta)[area] == plane, gains, 1.0)
         else:
-            field[(*area, 0)] *= gains
+            _multiply(field[(*area, plane if colours == 3 else 0)], shading, own, height, width, area)
 
 
 def _colour_of_sites(meta: Meta) -> NDArray[np.intp]:

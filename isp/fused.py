@@ -126,13 +126,16 @@ def run(source: NDArray[Any], rows: Sequence[Rows], shapes: Sequence[tuple[int, 
 def _buffers(
     rows: Sequence[Rows], shapes: Sequence[tuple[int, ...]], reach: Sequence[int]
 ) -> list[NDArray[np.float32]]:
-    """Return where every kernel but the last puts its band: planes by row; a pointwise one where it found it."""
-    buffers: list[NDArray[np.float32]] = []
+    """Return where every kernel but the last puts its band: planes by row, two arrays in turn for all of one shape.
+
+    Never the array that it reads: LLVM's vectorised loops are for arrays that do not overlap.
+    """
+    pairs: dict[tuple[int, ...], list[NDArray[np.float32]]] = {}
+    buffers = []
     for number in range(len(rows) - 1):
-        if number and rows[number].pointwise:
-            buffers.append(buffers[-1])
-        else:
-            columns = shapes[number][1:2]
-            planes = (3, *columns) if len(shapes[number]) == 3 else columns
-            buffers.append(np.empty((BAND + 2 * reach[number], *planes), np.float32))
+        columns = shapes[number][1:2]
+        planes = (3, *columns) if len(shapes[number]) == 3 else columns
+        if planes not in pairs:
+            pairs[planes] = [np.empty((BAND + 2 * max(reach), *planes), np.float32) for _ in range(2)]
+        buffers.append(pairs[planes][number % 2])
     return buffers

@@ -6,10 +6,12 @@ import math
 import os
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from numbers import Integral, Real
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
+from numpy.typing import DTypeLike, NDArray
 
 from isp.errors import ParameterError, RawError, printable, require, require_choice
 from isp.frame import Frame, Gains, Meta, Rectangle, Space
@@ -40,10 +42,10 @@ def read_headerless(
     width: int,
     height: int,
     cfa: str,
-    dtype: str,
+    dtype: DTypeLike,
     black: float = 0.0,
     white: float | None = None,
-    white_balance: Sequence[float] | None = None,
+    white_balance: Sequence[float] | NDArray[Any] | None = None,
 ) -> Frame:
     """Read a file that holds nothing but the pixels of one frame, row by row.
 
@@ -55,9 +57,9 @@ def read_headerless(
         Photosites.
     cfa : str
         Colours from the top left corner: RGGB, BGGR, GRBG, GBRG, MONO, or the 36 letters of a 6x6 pattern.
-    dtype : str
+    dtype : str or NumPy dtype
         uint8, or uint10, uint12, uint14, uint16, which all lie in words of 16 bits; little-endian, or with the
-        suffix ``be`` (``le``) big-endian (little-endian).
+        suffix ``be`` (``le``) big-endian (little-endian). A NumPy dtype has its own byte order.
     black : float
         Black level in DN.
     white : float, optional
@@ -77,19 +79,44 @@ def read_headerless(
     RawError
         If the file cannot be read, or has not exactly the bytes that such a frame has.
     """
-    layout = Layout(width, height, cfa, dtype, black, white, white_balance)
+    layout = _plain(Layout(width, height, cfa, dtype, black, white, white_balance))  # type: ignore[arg-type]
     white_level, gains = _check(layout, "read_headerless")
-    bits, order = _depth(dtype, "read_headerless")
+    bits, order = _depth(layout.dtype, "read_headerless")
     file = load(path, _MAX_PIXELS)
-    expected = width * height * (1 if bits == 8 else 2)
+    expected = layout.width * layout.height * (1 if bits == 8 else 2)
     if len(file.content) != expected:
         raise RawError(
-            f"{file.name}: has {len(file.content):,} bytes, but {width} x {height} {dtype} are {expected:,}; "
+            f"{file.name}: has {len(file.content):,} bytes, but {layout.width} x {layout.height} {layout.dtype} are "
+            f"{expected:,}; "
             "correct the width, height or type"
         )
     words = np.frombuffer(file.content, np.uint8 if bits == 8 else np.dtype(f"{order}u2"))
     meta = _meta(layout, white_level, gains, file.name)
-    return Frame(words.reshape(height, width).astype(np.uint16), Space.RAW, meta)
+    return Frame(words.reshape(layout.height, layout.width).astype(np.uint16), Space.RAW, meta)
+
+
+def _plain(layout: Layout) -> Layout:
+    """Return the layout in Python's own numbers and our spelling; what has none stays, for `_check` to refuse."""
+    width, height = (int(side) if _is_number(side, Integral) else side for side in layout[:2])
+    cfa, dtype, gains = layout.cfa, layout.dtype, layout.white_balance
+    if isinstance(dtype, type | np.dtype):
+        dtype = np.dtype(dtype).name + ("be" if np.dtype(dtype).str.startswith(">") else "")
+    return Layout(
+        width,
+        height,
+        cfa.upper() if isinstance(cfa, str) else cfa,
+        str(dtype).lower(),
+        _number(layout.black),
+        _number(layout.white),
+        tuple(map(_number, gains)) if isinstance(gains, Iterable) and not isinstance(gains, str) else gains,
+    )
+
+
+def _number(value: Any) -> Any:
+    """Return any kind of real number as Python's int or float."""
+    if not _is_number(value):
+        return value
+    return int(value) if isinstance(value, Integral) else float(value)
 
 
 def _meta(layout: Layout, white: float, gains: Gains | None, name: str) -> Meta:
@@ -118,9 +145,8 @@ def parse_layout(text: str) -> Layout:
     require(form is not None, "headerless", "layout", text, _LAYOUT)
     assert form is not None
     width, height, cfa, dtype, black, white = form.groups()
-    layout = Layout(
-        int(width), int(height), cfa.upper(), dtype.lower(), float(black or 0), None if white is None else float(white)
-    )
+    levels = float(black or 0), None if white is None else float(white)
+    layout = _plain(Layout(int(width), int(height), cfa, dtype, *levels))
     _check(layout, "headerless")
     return layout
 
@@ -154,7 +180,7 @@ def _checked(table: dict[str, Any], name: str) -> Layout:
     if unknown or missing:
         what = f"has the unknown key {unknown[0]}" if unknown else f"lacks the key {missing[0]}"
         raise RawError(f"{name}: {what}; the keys are {', '.join(Layout._fields)}")
-    layout = Layout(**table)
+    layout = _plain(Layout(**table))
     try:
         _check(layout, "sidecar")
     except ParameterError as error:
@@ -165,7 +191,7 @@ def _checked(table: dict[str, Any], name: str) -> Layout:
 def _check(layout: Layout, where: str) -> tuple[float, Gains | None]:
     """Check every field; return the white level in DN and the normalised gains."""
     for key, value in (("width", layout.width), ("height", layout.height)):
-        good = isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _MAX_SIDE
+        good = _is_number(value, Integral) and 1 <= value <= _MAX_SIDE
         require(good, where, key, value, f"1 to {_MAX_SIDE} photosites")
     _pattern(layout.cfa, where)
     bits, _ = _depth(layout.dtype, where)
@@ -195,14 +221,18 @@ def _depth(dtype: object, where: str) -> tuple[int, str]:
     return _DTYPES[base], order
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+def _is_number(value: Any, kind: type[Any] = Real) -> bool:
+    """Whether something is a finite number of a kind, NumPy's included, that a float can hold."""
+    try:
+        return isinstance(value, kind) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # an int with hundreds of digits
+        return False
 
 
-def _gains(white_balance: object, where: str) -> Gains | None:
+def _gains(white_balance: Any, where: str) -> Gains | None:
     if white_balance is None:
         return None
-    numbers = list(white_balance) if isinstance(white_balance, Sequence) else []
+    numbers = white_balance if isinstance(white_balance, tuple) else ()
     good = len(numbers) == 3 and all(_is_number(number) and number > 0 for number in numbers)
     require(good, where, "white_balance", white_balance, "three gains above 0, for R, G, B")
     red, green, blue = (float(number) for number in numbers)

@@ -5,14 +5,15 @@ rows by plain threads (see `threads`) needs none of numba's threading layers. `f
 would depend on how a loop was vectorised, and the staged and the fused schedule could differ.
 
 numba's on-disk cache does not notice an edit in *another* file, so a cached loop would keep calling the old arithmetic
-of a function it uses. The cache folder is therefore named by a hash of all sources.
+of a function it uses. The cache folder is therefore named by a hash of all sources. The cache is a convenience: where
+it cannot be written, or what lies in it is damaged, kernels are compiled in memory and a warning says so once.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
-import importlib.util
 import logging
 import os
 import tempfile
@@ -36,21 +37,15 @@ class Kernel:
     def __init__(self, function: Callable[..., Any]) -> None:
         functools.update_wrapper(self, function)
         self.function = function
+        self._made: Any = None
 
-    @functools.cached_property
+    @property
     def _dispatcher(self) -> Any:
-        import numba
-        from numba.core import config as numba_config
-
-        config: Any = numba_config  # its attributes are made at run time
-
-        with _lock:  # the setting is global to the process: lend it ours for this one function only
-            theirs = config.CACHE_DIR
-            config.CACHE_DIR = str(cache_folder())
-            try:
-                return numba.njit(nogil=True, cache=True, fastmath=False, error_model="numpy")(self.function)
-            finally:
-                config.CACHE_DIR = theirs
+        if self._made is None:
+            with _lock:  # a first call comes from all threads at once, and must not compile once for each
+                if self._made is None:
+                    self._made = _dispatcher(self.function)
+        return self._made
 
     @property
     def _numba_type_(self) -> Any:
@@ -66,28 +61,105 @@ def kernel(function: Callable[..., Any]) -> Kernel:
     return Kernel(function)
 
 
+def _dispatcher(function: Callable[..., Any]) -> Any:
+    """Return numba's compiler of a function, with our cache; the caller holds `_lock`."""
+    import numba
+    from numba import core
+
+    caching: Any = core.caching
+    config: Any = core.config  # its attributes are made at run time
+    dispatcher: Any = numba.njit(nogil=True, fastmath=False, error_model="numpy")(function)
+    folder = cache_folder()
+    if folder is None:
+        return dispatcher
+    theirs = config.CACHE_DIR
+    config.CACHE_DIR = str(folder)  # the setting is global to the process: lend it ours for this one function only
+    try:
+        cache = caching.FunctionCache(function)
+    except RuntimeError:  # numba found no folder at all
+        cache = None
+    finally:
+        config.CACHE_DIR = theirs
+    if cache is not None and Path(cache.cache_path).is_relative_to(folder):
+        dispatcher._cache = _Forgiving(cache)
+    else:  # numba would take __pycache__, where the old arithmetic of an edited file lives on
+        _warn_once(f"compiled code cannot be kept in {folder}")
+    return dispatcher
+
+
+class _Forgiving:
+    """numba's cache of one function, of which no failure ends the work."""
+
+    def __init__(self, cache: Any) -> None:
+        self._cache = cache
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._cache, name)
+
+    def load_overload(self, signature: Any, context: Any) -> Any:
+        """Return what was compiled for a signature, or None; forget what cannot be loaded, so that it is replaced."""
+        try:
+            return self._cache.load_overload(signature, context)
+        except Exception as error:  # a damaged pickle raises anything
+            _warn_once(f"compiled code in {self._cache.cache_path} is damaged ({_why(error)}); compiling it again")
+            with contextlib.suppress(OSError):
+                self._cache.flush()
+            return None
+
+    def save_overload(self, signature: Any, result: Any) -> None:
+        """Keep what was compiled, if that is possible."""
+        try:
+            self._cache.save_overload(signature, result)
+        except Exception as error:  # mostly OSError; also what a damaged index raises that could not be replaced
+            _warn_once(f"compiled code cannot be kept in {self._cache.cache_path} ({_why(error)})")
+
+
+def _why(error: Exception) -> str:
+    return getattr(error, "strerror", None) or type(error).__name__
+
+
+_warned: list[str] = []
+
+
+def _warn_once(message: str) -> None:
+    """Log the first trouble with the cache; the other thirty kernels have the same."""
+    if not _warned:
+        logger.warning("%s", message)
+    _warned.append(message)
+
+
+def is_kept() -> bool:
+    """Whether all that this process compiled is on disk, for the next one to load."""
+    return not any("kept" in message for message in _warned)
+
+
 @functools.cache
-def cache_folder() -> Path:
-    """Return the folder of compiled code: the user's cache, or a private temporary one where that cannot be written."""
+def cache_folder() -> Path | None:
+    """Return the folder of compiled code in the user's cache; None, with a warning, where it cannot be written."""
     import platformdirs
 
-    folder = Path(platformdirs.user_cache_dir("isp", appauthor=False)) / f"kernels-{source_hash()}"
+    folder = Path(platformdirs.user_cache_dir("isp", appauthor=False)) / f"kernels-{cache_key()}"
     try:
+        new = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
-            return folder
+            pass
     except OSError as error:
-        private = Path(tempfile.mkdtemp(prefix="isp-kernels-"))  # mode 700: the cache is executable code
-        logger.warning("compiled code cannot be cached in %s (%s); using %s", folder, error.strerror, private)
-        return private
+        _warn_once(f"compiled code cannot be kept in {folder} ({_why(error)}); compiling takes about ten seconds")
+        return None
+    if new:
+        logger.info("compiling kernels for this machine, once; about ten seconds")
+    return folder
 
 
-def source_hash() -> str:
-    """Return a short hash of every source file of the library and of numba's version."""
+def cache_key() -> str:
+    """Return a short hash of all on which compiled code depends: every source file, numba's version, the processor."""
+    import llvmlite.binding  # type: ignore[import-untyped]
+    import numba
+
     digest = hashlib.sha256()
     root = Path(__file__).parent
     for path in sorted(root.rglob("*.py")):
         digest.update(os.fsencode(path.relative_to(root)) + b"\0" + path.read_bytes())
-    numba = importlib.util.find_spec("numba")
-    digest.update(os.fsencode(numba.origin or "") if numba else b"")
+    digest.update(f"{numba.__version__}\0{llvmlite.binding.get_host_cpu_name()}".encode())
     return digest.hexdigest()[:16]

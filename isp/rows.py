@@ -20,16 +20,14 @@ from isp.threads import over_rows
 
 
 class Rows(NamedTuple):
-    """A kernel, its parameters, and how many rows of context it reads above and below.
+    """A kernel, its parameters, how many rows of context it reads above and below, and where the colours lie.
 
-    `pointwise` kernels read a pixel only where they write it, so source and target may be one array. `interleaved`
-    ones write (rows, columns, 3).
+    An `interleaved` one writes (rows, columns, 3).
     """
 
     kernel: Callable[..., None]
     parameters: tuple[Any, ...]
     halo: int = 0
-    pointwise: bool = False
     interleaved: bool = False
 
 

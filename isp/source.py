@@ -35,11 +35,10 @@ _BYTES_OVER_PIXELS = 16  # nor more: four 32-bit samples
 
 
 class Source(NamedTuple):
-    """A file in memory; `path` is None for a file object."""
+    """A file in memory."""
 
     name: str
     content: bytes
-    path: str | bytes | None
 
 
 def load(source: FilePath | BinaryIO, max_pixels: int) -> Source:
@@ -66,7 +65,7 @@ def load(source: FilePath | BinaryIO, max_pixels: int) -> Source:
         raise RawError(f"{name}: is open as text; open it in binary mode, open(path, 'rb')")
     if not content:
         raise RawError(f"{name}: is empty (0 bytes); copy it from the card again")
-    return Source(name, bytes(content), path)
+    return Source(name, bytes(content))
 
 
 def _name_of(file: object) -> str:

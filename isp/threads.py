@@ -4,28 +4,92 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 import os
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 from isp.errors import require
 
 MIN_ROWS = 32  # a shorter band costs more to hand over than to compute
+VARIABLE = "ISP_NUM_THREADS"
+_QUOTAS = (("cpu.max",), ("cpu.cfs_quota_us", "cpu.cfs_period_us"))  # of control groups, version 2 and 1
 
 
 def thread_count() -> int:
-    """Return how many threads to use: `ISP_NUM_THREADS`, else the processors this process may run on."""
-    asked = os.environ.get("ISP_NUM_THREADS")
-    if asked is None:
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    require(asked.isdecimal() and int(asked) > 0, "environment", "ISP_NUM_THREADS", asked, "a whole number from 1 up")
+    """Return how many threads to use: `ISP_NUM_THREADS`, else the processors this process may use."""
+    asked = os.environ.get(VARIABLE)
+    if not asked:
+        return processors()
+    require(asked.isdecimal() and int(asked) > 0, "environment", VARIABLE, asked, "a whole number from 1 up")
     return int(asked)
+
+
+@functools.cache
+def processors() -> int:
+    """Return how many processors this process may use; a container's share of their time counts, rounded up."""
+    return max(1, math.ceil(min(_available(), cpu_limit())))
+
+
+def _available() -> int:
+    """Return how many processors this process may run on."""
+    if sys.version_info >= (3, 13):
+        return os.process_cpu_count() or 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def cpu_limit(root: Path = Path("/sys/fs/cgroup"), membership: Path = Path("/proc/self/cgroup")) -> float:
+    """Return how many processors' time the control groups of this process grant it; infinity where none limits it.
+
+    Parameters
+    ----------
+    root : Path
+        Where Linux shows control groups.
+    membership : Path
+        The file that says to which this process belongs, as ``number:controllers:path`` per line.
+
+    Returns
+    -------
+    float
+        The least quota over period of its groups and of those above them.
+    """
+    try:
+        lines = membership.read_text("utf-8", "replace").splitlines()
+    except OSError:  # not Linux
+        return math.inf
+    limits = [math.inf]
+    for line in lines:
+        _, _, rest = line.partition(":")
+        controllers, colon, path = rest.partition(":")
+        if colon and (not controllers or "cpu" in controllers.split(",")):
+            mount = root / "cpu" if controllers else root  # version 2 has one tree and names no controllers
+            group = mount / path.strip("/")
+            limits += [_quota(place) for place in (group, *group.parents) if place.is_relative_to(mount)]
+    return min(limits)
+
+
+def _quota(group: Path) -> float:
+    """Return quota over period of one control group; infinity if it has none or does not exist."""
+    for names in _QUOTAS:
+        try:
+            quota, period = (int(word) for name in names for word in (group / name).read_text("ascii").split())
+        except (OSError, ValueError):  # ValueError: "max"
+            continue
+        if quota > 0 and period > 0:
+            return quota / period
+    return math.inf
 
 
 @functools.cache
 def _pool(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, thread_name_prefix="isp")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)  # a child has the pool but not its threads: it would wait
 
 
 def over_rows(kernel: Callable[..., Any], height: int, *arguments: Any) -> None:

@@ -315,7 +315,7 @@ def test_after_a_warm_up_a_conversion_compiles_nothing(tmp_path):
     environment = os.environ | {"XDG_CACHE_HOME": str(cache)}
     answer = subprocess.run([*REAL, "warmup"], capture_output=True, text=True, env=environment, timeout=300)
     assert answer.returncode == 0, answer.stderr
-    assert answer.stderr.count("compiling kernels for this machine, once; about ten seconds") == 1
+    assert answer.stderr == "info: compiling kernels for this machine, once; about ten seconds\n"
     (folder,) = (cache / "isp").iterdir()
     assert str(folder) in answer.stdout and re.search(r"\b\d+\.\d s\b", answer.stdout)
     compiled = {path: path.stat().st_mtime_ns for path in cache.rglob("*.nb?")}
@@ -332,6 +332,13 @@ def test_after_a_warm_up_a_conversion_compiles_nothing(tmp_path):
         new = {path.name for path in cache.rglob("*.nb?")} - {path.name for path in compiled}
         assert not new, (options, new)
     assert {path: path.stat().st_mtime_ns for path in cache.rglob("*.nb?")} == compiled
+
+
+def test_a_warm_up_that_keeps_nothing_is_a_failure(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path / "file")}
+    answer = subprocess.run([*REAL, "warmup"], capture_output=True, text=True, env=environment, timeout=300)
+    assert answer.returncode == 3 and answer.stdout == "" and "error: compiled code cannot be kept" in answer.stderr
 
 
 # --- existing files --------------------------------------------------------------------------------------------------

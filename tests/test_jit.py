@@ -68,7 +68,7 @@ DAMAGES = {
     "index of something else": ("*.nbi", lambda content: content[: content.index(b".") + 1] + b"cposix\nnothing\n."),
     "code cut short": ("*.nbc", lambda content: content[: len(content) // 2]),
     "code empty": ("*.nbc", lambda content: b""),
-    "code of another kind": ("*.nbc", lambda content: b"N."),
+    "code of another kind": ("*.nbc", lambda content: b"I1\n."),
 }
 
 

@@ -130,7 +130,7 @@ def test_no_control_groups(tmp_path):
 def test_threads_are_no_more_than_the_limit_feeds(limit, count, monkeypatch):
     monkeypatch.setattr("isp.threads._available", lambda: 6)
     monkeypatch.setattr("isp.threads.cpu_limit", lambda: limit)
-    assert processors() == count
+    assert processors.__wrapped__() == count
 
 
 # --- fork ------------------------------------------------------------------------------------------------------------

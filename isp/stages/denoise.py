@@ -50,7 +50,6 @@ class Denoise:
     def __post_init__(self) -> None:
         settle(self)
         require_choice("Denoise", "method", self.method, ("none", *METHODS))
-        fits = isinstance(self.window, int) and self.window in (3, 5, 7)
         require(self.window in (3, 5, 7), "Denoise", "window", self.window, "3, 5 or 7 pixels")
         require_choice("Denoise", "where", self.where, ("camera", "mosaic"))
 

@@ -86,7 +86,7 @@ class Exposure:
         if frame is None and self.auto_bright:
             return None
         gain = np.float32(self.gain(frame) if frame else 2.0 ** self._stops(before.meta))
-        return Step(Rows(_rows, (gain,), pointwise=True) if gain != 1 else None, before)
+        return Step(Rows(_rows, (gain,)) if gain != 1 else None, before)
 
     def gain(self, frame: Frame) -> float:
         """Return the factor that this stage would multiply a frame by."""

@@ -119,7 +119,7 @@ class Gamma:
 
     def step(self, before: Outline, frame: Frame | None = None) -> Step:
         """Return how rows are made."""
-        rows = Rows(_rows, tuple(np.float32(number) for number in self.curve()), pointwise=True)
+        rows = Rows(_rows, tuple(np.float32(number) for number in self.curve()))
         return Step(rows, before.replace(space=Space.DISPLAY, encoding=self.encoding))
 
 

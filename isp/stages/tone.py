@@ -86,4 +86,4 @@ class Tone:
         """Return how rows are made."""
         if self.method == "none":
             return Step(None, before)
-        return Step(Rows(_rows, (np.float32(self.contrast), np.float32(self.shoulder)), pointwise=True), before)
+        return Step(Rows(_rows, (np.float32(self.contrast), np.float32(self.shoulder))), before)

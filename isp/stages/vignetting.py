@@ -151,10 +151,14 @@ class Vignetting:
             return Step(None, before)
         shape = before.shape
         field = self.gains(before.meta, len(shape))
-        gain = np.ones(shape, np.float32)  # the masked border, if the frame has one, stays as it is
-        gain[before.meta.active.slices] = field if field.ndim == len(shape) else field[:, :, None]
-        rows = Rows(_rows if len(shape) == 2 else _colour_rows, (gain,), pointwise=True)
-        return Step(rows, before.replace(saturation=gain * np.asarray(before.saturation, np.float32)))
+        if field.shape == shape:
+            gain = field
+        else:
+            gain = np.ones(shape, np.float32)  # the masked border, if the frame has one, stays as it is
+            gain[before.meta.active.slices] = field if field.ndim == len(shape) else field[:, :, None]
+        rows = Rows(_rows if len(shape) == 2 else _colour_rows, (gain,))
+        saturation = gain if np.all(before.saturation == np.float32(1)) else gain * before.saturation
+        return Step(rows, before.replace(saturation=saturation))
 
     def gains(self, meta: Meta, ndim: int = 2) -> NDArray[np.float32]:
         """Return the gain field over a file's active area, float32 (height, width); from the file with ndim 3, (.., 3).

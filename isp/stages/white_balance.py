@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from isp.cfa import tile
 from isp.colorimetry import KELVIN_RANGE, PRESETS
@@ -166,14 +167,14 @@ class WhiteBalance:
         old = before.gains or (1.0, 1.0, 1.0)
         change = (after[0] / old[0], after[1] / old[1], after[2] / old[2])
         colour = len(before.shape) == 3
-        limit = np.minimum(before.saturation, np.float32(1)) if self.clip else np.float32(np.inf)
+        limit = _limit(before) if self.clip else np.float32(np.inf)
         if colour:
             gains = np.array(change, np.float32)
-            rows = Rows(_colour_rows, (gains, np.broadcast_to(limit, before.shape)), pointwise=True)
+            rows = Rows(_colour_rows, (gains, np.broadcast_to(limit, before.shape)))
         else:
             pattern = tuple(tuple(change[site] for site in row) for row in before.meta.cfa)
             gains = tile_columns(pattern, before.width)
-            rows = Rows(_limited_rows if np.ndim(limit) else _rows, (gains, limit), pointwise=True)
+            rows = Rows(_limited_rows if np.ndim(limit) else _rows, (gains, limit))
         if not self.clip:
             of_sites = gains if colour else tile(gains, before.height, before.width)
             limit = np.asarray(of_sites * np.asarray(before.saturation, np.float32))
@@ -212,6 +213,13 @@ class WhiteBalance:
             assert self.gains is not None
             return self.gains
         return neutral.of_light(meta, self.method, self.kelvin)
+
+
+def _limit(before: Outline) -> NDArray[np.float32] | np.float32:
+    """Return where clipped sites end: at 1, or below where vignetting lowered them."""
+    if np.min(before.saturation) >= 1:
+        return np.float32(1)
+    return np.minimum(before.saturation, np.float32(1))
 
 
 def smallest_is_one(gains: Gains) -> Gains:
