@@ -1,6 +1,6 @@
 """Bilinear demosaic of any periodic colour filter array, as rows from rows.
 
-A row of three colours is made of the mosaic's rows around it; a Bayer pattern has loops of its own that LLVM vectorises.
+A row of three colours is made of the rows around it; a Bayer pattern has loops of its own that LLVM vectorises.
 """
 
 from __future__ import annotations

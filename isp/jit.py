@@ -148,7 +148,7 @@ def cache_folder() -> Path | None:
         _warn_once(f"compiled code cannot be kept in {folder} ({_why(error)}); compiling takes about ten seconds")
         return None
     if new:
-        logger.info("compiling kernels for this machine, once; about ten seconds")
+        logger.info("compiling kernels for this machine, once; some seconds")
     return folder
 
 

@@ -61,7 +61,7 @@ SETTINGS = [
     "white_balance.percentile={a=1}", "color.matrix=1", "color.matrix=[[1,2],[3,4]]", "exposure.stops=nan",
     "color.matrix=[[1,2,3],[4,5],[6]]", "color.matrix=[['a','b','c'],[1,2,3],[1,2,3]]", "exposure.baseline=no",
     "color.matrix=[[nan,0,0],[0,1,0],[0,0,1]]", "exposure.auto_bright=7", "exposure.clipped=nan", "gamma.power=nan",
-    "gamma.method=two_part", "denoise.window=3.0", "denoise.window='3'", "denoise.where=mosaic", "denoise.window=4",
+    "gamma.method=two_part", "denoise.window=3.0", "denoise.window='3'", "denoise.where=sensor", "denoise.window=4",
 ]  # fmt: skip
 
 
@@ -147,7 +147,7 @@ def test_wrong_usage_of_the_other_commands(tmp_path):
 
 def test_folders_without_raw_files(tmp_path):
     (tmp_path / "a.txt").write_text("")
-    assert "no raw files in" in error_line(run("convert", tmp_path))
+    assert "no raw files there" in error_line(run("convert", tmp_path))
     result = half(tmp_path, KDC, "-d", tmp_path / "out")
     assert result.exit_code == 0 and "warning" in result.output and names(tmp_path / "out") == ["dc50_0008.jpg"]
 

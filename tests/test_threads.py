@@ -139,11 +139,12 @@ def test_threads_are_no_more_than_the_limit_feeds(limit, count, monkeypatch):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_forked_process_has_threads_of_its_own():
     code = """
-import multiprocessing, sys
+import multiprocessing, time
 import numpy as np
 from isp.threads import over_rows
 
 def fill(first, last, out):
+    time.sleep(0.1)  # so that the pool starts all its threads; it would start the missing ones in the child
     out[first:last] = 1
 
 def work(_):
