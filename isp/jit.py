@@ -145,7 +145,7 @@ def cache_folder() -> Path | None:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        _warn_once(f"compiled code cannot be kept in {folder} ({_why(error)}); every run compiles anew, which takes some seconds")
+        _warn_once(f"compiled code cannot be kept in {folder} ({_why(error)}); every run compiles anew")
         return None
     if new:
         logger.info("compiling kernels for this machine, once; some seconds")
