@@ -14,17 +14,17 @@ from .command import KDC, REAL, names
 
 WARNING = "compiled code"
 
-# `median` calls the kernel `middle`, so that numba meets the cache of one kernel while it compiles another.
+# the median calls other kernels, so that numba meets the cache of one kernel while it compiles another.
 SCRIPT = """
 import logging, sys
 import numpy as np
 logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
 logging.getLogger("numba").setLevel(logging.WARNING)
-from isp.denoisers import mean, median
+from isp.denoisers import filtered
 image = np.random.default_rng(0).random((9, 9, 3)).astype(np.float32)
 windows = np.lib.stride_tricks.sliding_window_view(image, (3, 3), (0, 1))
-assert np.array_equal(median(image, 3)[1:-1, 1:-1], np.median(windows, (-2, -1)))
-assert np.allclose(mean(image, 3)[1:-1, 1:-1], windows.mean((-2, -1)))
+assert np.array_equal(filtered(image, 'median', 3)[1:-1, 1:-1], np.median(windows, (-2, -1)))
+assert np.allclose(filtered(image, 'mean', 3)[1:-1, 1:-1], windows.mean((-2, -1)))
 """
 
 
@@ -127,8 +127,8 @@ from isp import jit
 jit.cache_folder = lambda: pathlib.Path({str(tmp_path / "gone")!r}) / "x"
 pathlib.Path({str(tmp_path / "gone")!r}).write_text("")
 {SCRIPT}
-from isp.denoisers.mean import _mean_rows
-assert type(_mean_rows._dispatcher._cache).__name__ == "NullCache"
+from isp.denoisers.mean import _rows
+assert type(_rows._dispatcher._cache).__name__ == "NullCache"
 """
     (line,) = run(tmp_path / "cache", script=script)
     assert "cannot be kept" in line
@@ -158,11 +158,11 @@ def test_many_threads_make_one_dispatcher():
     code = """
 import sys, threading
 sys.setswitchinterval(1e-6)
-from isp.denoisers.mean import _mean_rows
+from isp.denoisers.mean import _rows
 made, start = [], threading.Barrier(8)
 def get():
     start.wait()
-    made.append(_mean_rows._dispatcher)
+    made.append(_rows._dispatcher)
 threads = [threading.Thread(target=get) for _ in range(8)]
 for thread in threads: thread.start()
 for thread in threads: thread.join()

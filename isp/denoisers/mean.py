@@ -3,32 +3,37 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from isp.jit import kernel
-from isp.threads import over_rows
+from isp.rows import Rows
 
 
 @kernel
-def _mean_rows(first, last, padded, window, out):  # type: ignore[no-untyped-def]
+def _rows(first, last, source, source_top, target, target_top, window, height):  # type: ignore[no-untyped-def]
+    margin, width = window // 2, source.shape[2]
+    sums = np.empty(width + 2 * margin, np.float64)
+    totals = np.empty(width, np.float64)
     count = np.float64(window * window)
     for y in range(first, last):
-        for x in range(out.shape[1]):
-            for plane in range(out.shape[2]):
-                total = 0.0
-                for source_y in range(y, y + window):
-                    for source_x in range(x, x + window):
-                        total += np.float64(padded[source_y, source_x, plane])
-                out[y, x, plane] = np.float32(total / count)
+        for plane in range(source.shape[1]):
+            sums[:] = 0
+            for other in range(y - margin, y + margin + 1):
+                row = source[min(max(other, 0), height - 1) - source_top, plane]
+                for x in range(width):
+                    sums[margin + x] += np.float64(row[x])
+            sums[:margin], sums[margin + width :] = sums[margin], sums[margin + width - 1]
+            totals[:] = 0
+            for shift in range(window):
+                for x in range(width):
+                    totals[x] += sums[shift + x]
+            out = target[y - target_top, plane]
+            for x in range(width):
+                out[x] = np.float32(totals[x] / count)
 
 
-def mean(planes: NDArray[np.float32], window: int) -> NDArray[np.float32]:
+def mean(window: int, height: int) -> Rows:
     """Return the mean over window x window pixels, per plane; the border is replicated.
 
-    Summed in float64 and rounded once to float32.
+    Summed in float64, columns first, and rounded once to float32.
     """
-    margin = window // 2
-    padded = np.pad(planes, ((margin, margin), (margin, margin), (0, 0)), mode="edge")
-    out = np.empty(planes.shape, np.float32)
-    over_rows(_mean_rows, len(out), padded, window, out)
-    return out
+    return Rows(_rows, (window, height), halo=window // 2)

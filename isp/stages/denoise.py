@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from isp.denoisers import METHODS
+from isp.denoisers import METHODS, filtered
 from isp.errors import require, require_choice
 from isp.frame import Frame, Outline, Space
 from isp.parameters import settle
-from isp.rows import Step, check_space
+from isp.rows import Step, apply, check_space
 from isp.stages.options import number
 
 
@@ -74,21 +74,23 @@ class Denoise:
 
     def __call__(self, frame: Frame) -> Frame:
         """Return the denoised frame, same space."""
+        if self.method == "none" or self.where == "camera":
+            return apply(self, frame)
         check_space(self, frame)
-        if self.method == "none":
-            return frame
-        if self.where == "camera":
-            return frame.replace(data=METHODS[self.method](frame.data, self.window))
         return frame.replace(data=self._on_mosaic(frame.data, len(frame.meta.cfa), len(frame.meta.cfa[0])))
 
     def step(self, before: Outline, frame: Frame | None = None) -> Step | None:
-        """Return that nothing is to be done; None for the filters, which see whole frames."""
-        return Step(None, before) if self.method == "none" else None
+        """Return how rows are made; None on the mosaic, whose planes are made of every second row."""
+        if self.method == "none":
+            return Step(None, before)
+        if self.where == "mosaic":
+            return None
+        return Step(METHODS[self.method](self.window, before.height), before)
 
     def _on_mosaic(self, mosaic: NDArray[np.float32], down: int, across: int) -> NDArray[np.float32]:
         out = np.empty(mosaic.shape, np.float32)
         for y in range(min(down, len(mosaic))):
             for x in range(min(across, mosaic.shape[1])):
                 plane = np.ascontiguousarray(mosaic[y::down, x::across, None])
-                out[y::down, x::across] = METHODS[self.method](plane, self.window)[:, :, 0]
+                out[y::down, x::across] = filtered(plane, self.method, self.window)[:, :, 0]
         return out
