@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
 from numpy.typing import NDArray
 
 from isp.atomic import check_target
@@ -60,7 +61,7 @@ def picture(pipeline: Pipeline, frame: Frame, bit_depth: int) -> NDArray[Any]:
     Non-square pixels are interpolated before the rounding; anything else is turned and cut after it.
     """
     if frame.meta.pixel_aspect == 1:
-        return upright(pipeline.render(frame, bit_depth), frame.meta)
+        return np.ascontiguousarray(upright(pipeline.render(frame, bit_depth), frame.meta))
     return quantise(upright(pipeline(frame).data, frame.meta), bit_depth)
 
 

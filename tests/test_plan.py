@@ -4,6 +4,8 @@ import os
 import shutil
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 import isp
@@ -15,6 +17,7 @@ from isp.parameters import fits, wording
 from isp.plan import Job, plan, raw_files
 from isp.recipe import build_pipeline, toml_value
 
+from .dng_files import write_dng
 from .paths import SAMPLES
 
 USUAL = Settings()
@@ -194,3 +197,16 @@ def test_a_stage_that_cannot_work_names_the_file(tmp_path):
     with pytest.raises(isp.StageError, match=r"dc50_0008\.KDC: box \(5000, 0, 10, 10\)"):
         isp.convert_file(SAMPLES / "dc50_0008.KDC", tmp_path / "a.jpg", settings)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("suffix", ["jpg", "png", "tif"])
+def test_every_orientation_can_be_written(tmp_path, orientation, suffix):
+    """A turned picture is a view into the sensor's frame, which not every encoder takes."""
+    mosaic = np.random.default_rng(1).integers(0, 16000, (20, 30)).astype(np.uint16)
+    write_dng(tmp_path / "a.dng", mosaic, Orientation=orientation)
+    isp.convert_file(tmp_path / "a.dng", tmp_path / f"a.{suffix}")
+    expected = isp.develop(tmp_path / "a.dng")
+    assert expected.flags.c_contiguous
+    if suffix == "png":
+        np.testing.assert_array_equal(cv2.imread(str(tmp_path / "a.png"))[..., ::-1], expected)
