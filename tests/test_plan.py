@@ -203,7 +203,7 @@ def test_a_stage_that_cannot_work_names_the_file(tmp_path):
 @pytest.mark.parametrize("suffix", ["jpg", "png", "tif"])
 def test_every_orientation_can_be_written(tmp_path, orientation, suffix):
     """A turned picture is a view into the sensor's frame, which not every encoder takes."""
-    mosaic = np.random.default_rng(1).integers(0, 16000, (20, 30)).astype(np.uint16)
+    mosaic = np.random.default_rng(1).integers(0, 16000, (40, 60)).astype(np.uint16)
     write_dng(tmp_path / "a.dng", mosaic, Orientation=orientation)
     isp.convert_file(tmp_path / "a.dng", tmp_path / f"a.{suffix}")
     expected = isp.develop(tmp_path / "a.dng")
