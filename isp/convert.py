@@ -60,6 +60,7 @@ def picture(pipeline: Pipeline, frame: Frame, bit_depth: int) -> NDArray[Any]:
 
     Non-square pixels are interpolated before the rounding; anything else is turned and cut after it.
     """
+    pipeline.require_picture()
     if frame.meta.pixel_aspect == 1:
         return np.ascontiguousarray(upright(pipeline.render(frame, bit_depth), frame.meta))
     return quantise(upright(pipeline(frame).data, frame.meta), bit_depth)

@@ -13,7 +13,7 @@ from isp.image import quantise
 from isp.jit import kernel
 from isp.rows import Rows, RowStage, apply
 
-STEPS = 32768  # a power of two: scaling by it is exact; as bytes the table stays in the first-level cache
+STEPS = 40960  # as bytes the table stays in the first-level cache; sRGB's slope of 12.92 makes 0.08 of 255 a step
 _ROUGH_8 = 0.1  # of 255: the nearest entry is then off by 0.05 at most
 _ROUGH_16 = 0.5  # of 65535
 
@@ -60,7 +60,7 @@ def _interpolated_rows(first, last, source, source_top, target, target_top, tabl
 def look_up(curves: Sequence[RowStage], bit_depth: int) -> Rows | None:
     """Return how rows of linear light become rows of integers through one table of all the curves.
 
-    For 8 bits the nearest of 32769 rounded entries, for 16 bits the value between two.
+    For 8 bits the nearest of 40961 rounded entries, for 16 bits the value between two.
 
     Parameters
     ----------

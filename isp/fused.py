@@ -1,6 +1,6 @@
 """The schedule: neighbouring stages run on bands of rows that stay in the cache, with the stages' own kernels.
 
-There is no formula here and no stage by name. A stage that has a `step` (see `rows`) takes part; any other sees whole
+There is no formula here and no stage by name. A stage with `as_rows` (see `rows`) takes part; any other sees whole
 frames, and costs only that fusion.
 """
 
@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isp.curve import look_up
+from isp.errors import StageError
 from isp.frame import Frame, Outline
 from isp.image import quantise
-from isp.rows import Rows, Step, by_rows
+from isp.rows import Rows, Step, by_rows, check_space
 from isp.threads import over_rows
 
 BAND = 16  # rows: the buffers of a band stay in the second-level cache, and Python's part does not show
@@ -49,12 +50,37 @@ def waiting(frame: Frame) -> Pending:
     return Pending(frame, (), (), frame.outline)
 
 
+def takes_part(stage: Any) -> bool:
+    """Whether the class itself defines both a call and its rows: a subclass with another call takes no part."""
+    own = vars(type(stage))
+    return callable(own.get("as_rows")) and "__call__" in own
+
+
+def is_curve(stage: Any) -> bool:
+    """Whether a stage can be part of a table: a curve of one channel that will never change."""
+    frozen = getattr(type(stage), "__dataclass_params__", None)
+    return takes_part(stage) and vars(type(stage)).get("is_curve") is True and bool(frozen and frozen.frozen)
+
+
 def advance(pending: Pending, stage: Any, *, fuse: bool) -> Pending:
     """Add a stage to what is pending, running as little as possible: nothing, or what it must see first."""
-    if not fuse or not hasattr(stage, "step"):
-        return waiting(stage(pending.done()))
-    step = stage.step(pending.after) or stage.step(pending.after, pending.done())
-    return pending.then(step) if step else waiting(stage(pending.done()))
+    check_space(stage, pending.after)
+    if fuse and takes_part(stage):
+        step = stage.as_rows(pending.after)
+        if step is None:
+            pending = waiting(pending.done())
+            step = stage.as_rows(pending.after, pending.frame)
+        if step is not None:
+            return pending.then(step)
+    return waiting(called(stage, pending.done()))
+
+
+def called(stage: Any, frame: Frame) -> Frame:
+    """Return what a stage makes of a whole frame, or say that it makes none."""
+    result = stage(frame)
+    if not isinstance(result, Frame):
+        raise StageError(f"{type(stage).__name__} returned a {type(result).__name__}; a stage returns a Frame")
+    return result
 
 
 def process(stages: Sequence[Any], frame: Frame, *, fuse: bool = True) -> Frame:
@@ -77,7 +103,7 @@ def render(stages: Sequence[Any], frame: Frame, bit_depth: int, *, fuse: bool = 
     bit_depth : int
         8, 16 or 32 (float32, unclipped; the curves are then computed, as `process` does).
     fuse : bool
-        False runs stage after stage over whole frames: the reference, equal to the last bit.
+        False runs stage after stage over whole frames, and the same table over the last: equal to the last bit.
 
     Returns
     -------
@@ -85,7 +111,7 @@ def render(stages: Sequence[Any], frame: Frame, bit_depth: int, *, fuse: bool = 
         As the sensor lies: not cropped, not turned.
     """
     first = len(stages)
-    while first and getattr(stages[first - 1], "is_curve", False):
+    while first and is_curve(stages[first - 1]):
         first -= 1
     pending = waiting(frame)
     for stage in stages[:first]:

@@ -83,7 +83,7 @@ def _dispatcher(function: Callable[..., Any]) -> Any:
     if cache is not None and Path(cache.cache_path).is_relative_to(folder):
         dispatcher._cache = _Forgiving(cache)
     else:  # numba would take __pycache__, where the old arithmetic of an edited file lives on
-        _warn_once(f"compiled code cannot be kept in {folder}")
+        _warn_once("kept", f"compiled code cannot be kept in {folder}")
     return dispatcher
 
 
@@ -101,7 +101,9 @@ class _Forgiving:
         try:
             return self._cache.load_overload(signature, context)
         except Exception as error:  # a damaged pickle raises anything
-            _warn_once(f"compiled code in {self._cache.cache_path} is damaged ({_why(error)}); compiling it again")
+            _warn_once(
+                "damaged", f"compiled code in {self._cache.cache_path} is damaged ({_why(error)}); compiling it again"
+            )
             with contextlib.suppress(OSError):
                 self._cache.flush()
             return None
@@ -111,26 +113,26 @@ class _Forgiving:
         try:
             self._cache.save_overload(signature, result)
         except Exception as error:  # mostly OSError; also what a damaged index raises that could not be replaced
-            _warn_once(f"compiled code cannot be kept in {self._cache.cache_path} ({_why(error)})")
+            _warn_once("kept", f"compiled code cannot be kept in {self._cache.cache_path} ({_why(error)})")
 
 
 def _why(error: Exception) -> str:
     return getattr(error, "strerror", None) or type(error).__name__
 
 
-_warned: list[str] = []
+_warned: set[str] = set()
 
 
-def _warn_once(message: str) -> None:
-    """Log the first trouble with the cache; the other thirty kernels have the same."""
-    if not _warned:
+def _warn_once(trouble: str, message: str) -> None:
+    """Log the first trouble of a kind with the cache; the other thirty kernels have the same."""
+    if trouble not in _warned:
         logger.warning("%s", message)
-    _warned.append(message)
+    _warned.add(trouble)
 
 
 def is_kept() -> bool:
     """Whether all that this process compiled is on disk, for the next one to load."""
-    return not any("kept" in message for message in _warned)
+    return "kept" not in _warned
 
 
 @functools.cache
@@ -145,7 +147,7 @@ def cache_folder() -> Path | None:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        _warn_once(f"compiled code cannot be kept in {folder} ({_why(error)}); every run compiles anew")
+        _warn_once("kept", f"compiled code cannot be kept in {folder} ({_why(error)}); every run compiles anew")
         return None
     if new:
         logger.info("compiling kernels for this machine, once; some seconds")

@@ -50,8 +50,8 @@ def settle(stage: Any) -> None:
         value = getattr(stage, parameter)
         if hint is Any:
             continue
-        if isinstance(value, list | np.ndarray):
-            value = frozen(value if isinstance(value, list) else value.tolist())
+        if isinstance(value, list | tuple | np.ndarray | np.generic):
+            value = frozen(value)
             object.__setattr__(stage, parameter, value)
         if not fits(value, hint):
             name = type(stage).__name__
@@ -59,8 +59,10 @@ def settle(stage: Any) -> None:
 
 
 def frozen(value: Any) -> Any:
-    """Turn the lists of a TOML value into tuples, as the stages hold them."""
-    return tuple(frozen(part) for part in value) if isinstance(value, list) else value
+    """Turn lists and arrays into tuples and NumPy's numbers into Python's, as stages hold and TOML takes them."""
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    return tuple(frozen(part) for part in value) if isinstance(value, list | tuple) else value
 
 
 def fits(value: Any, hint: Any) -> bool:

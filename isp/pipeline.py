@@ -53,7 +53,7 @@ class Pipeline:
         Each must read the space that the one before writes. Any object of the protocol will do.
     fuse : bool, default True
         Run neighbouring stages together, band by band. False runs one after the other over whole frames: slower, with
-        the same result to the last bit.
+        the same result to the last bit, of a call and of `render` alike.
 
     Raises
     ------
@@ -72,6 +72,8 @@ class Pipeline:
     fuse: bool = True
 
     def __post_init__(self) -> None:
+        if not isinstance(self.stages, Iterable):
+            raise PipelineError(f"a pipeline is made of a tuple of stages, not of {self.stages!r}")
         object.__setattr__(self, "stages", tuple(self.stages))
         for stage in self.stages:
             if not isinstance(stage, Stage) or isinstance(stage, type):
@@ -107,9 +109,13 @@ class Pipeline:
         PipelineError
             If the pipeline does not end in LINEAR or DISPLAY.
         """
-        if not self.stages or self.stages[-1].writes not in (Space.LINEAR, Space.DISPLAY):
-            raise PipelineError("a pipeline renders a picture only if it ends with color, exposure, tone or gamma")
+        self.require_picture()
         return fused.render(self.starting_from(frame), frame, bit_depth, fuse=self.fuse)
+
+    def require_picture(self) -> None:
+        """Raise `PipelineError` unless the pipeline ends in LINEAR or DISPLAY."""
+        if not self.stages or self.stages[-1].writes not in (Space.LINEAR, Space.DISPLAY):
+            raise PipelineError("a pipeline makes a picture only if it ends with color, exposure, tone or gamma")
 
     @property
     def encoding(self) -> str | None:
@@ -137,6 +143,8 @@ class Pipeline:
         PipelineError
             If no stage reads the frame's space.
         """
+        if not isinstance(frame, Frame):
+            raise ParameterError(f"Pipeline: {frame!r} is no Frame; read one with isp.read_raw")
         first = next((i for i, stage in enumerate(self.stages) if stage.reads is frame.space), None)
         if first is None:
             raise PipelineError(f"no stage of this pipeline reads {frame.space.name}, the space of the frame")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -67,25 +68,38 @@ def default_pipeline(
     >>> [type(stage).__name__ for stage in isp.default_pipeline(tone="none").stages][:4]
     ['BlackLevel', 'Vignetting', 'WhiteBalance', 'Demosaic']
     """
-    shading = (vignetting,) if isinstance(vignetting, str | Vignetting) else tuple(vignetting)
-    noise = Denoise.parse(denoise) if isinstance(denoise, str) else denoise
+    shading = (vignetting,) if isinstance(vignetting, str | Vignetting) else vignetting
+    if not isinstance(shading, Iterable):
+        raise ParameterError(f"vignetting = {vignetting!r} is not allowed; give text, a Vignetting or several")
+    noise = _stage("denoise", denoise, Denoise, Denoise.parse)
     on_mosaic = noise.reads is Space.MOSAIC
     if not isinstance(exposure, Exposure):
         exposure = Exposure(exposure, auto_bright=auto_bright)
+    elif auto_bright:
+        exposure = dataclasses.replace(exposure, auto_bright=True)
     return Pipeline(
         (
             BlackLevel(),
-            *(Vignetting.parse(text) if isinstance(text, str) else text for text in shading),
+            *(_stage("vignetting", part, Vignetting, Vignetting.parse) for part in shading),
             *((noise,) if on_mosaic else ()),
-            WhiteBalance.parse(white_balance) if isinstance(white_balance, str) else white_balance,
-            Demosaic(demosaic) if isinstance(demosaic, str) else demosaic,
+            _stage("white_balance", white_balance, WhiteBalance, WhiteBalance.parse),
+            _stage("demosaic", demosaic, Demosaic, Demosaic),
             *(() if on_mosaic else (noise,)),
             Color(),
             exposure,
-            Tone(tone) if isinstance(tone, str) else tone,
-            Gamma.parse(gamma) if isinstance(gamma, str) else gamma,
+            _stage("tone", tone, Tone, Tone),
+            _stage("gamma", gamma, Gamma, Gamma.parse),
         )
     )
+
+
+def _stage(knob: str, value: Any, kind: type[Any], parse: Callable[[str], Any]) -> Any:
+    """Return a knob's stage, from text or as given."""
+    if isinstance(value, kind):
+        return value
+    if not isinstance(value, str):
+        raise ParameterError(f"{knob} = {value!r} is not allowed; give text or a {kind.__name__}")
+    return parse(value)
 
 
 def build_pipeline(recipe: Path | None, knobs: Mapping[str, Any], settings: Iterable[str] = ()) -> Pipeline:

@@ -41,7 +41,7 @@ class Step(NamedTuple):
 class RowStage(Protocol):
     """A stage that can say how it makes its rows before it sees any."""
 
-    def step(self, before: Outline, frame: Frame | None = None) -> Step | None:
+    def as_rows(self, before: Outline, frame: Frame | None = None) -> Step | None:
         """Return the step; None where it depends on the pixels and no frame is given to measure them."""
 
 
@@ -50,7 +50,7 @@ def by_rows(image: NDArray[Any]) -> NDArray[Any]:
     return image.transpose(0, 2, 1) if image.ndim == 3 else image
 
 
-def check_space(stage: Any, frame: Frame) -> None:
+def check_space(stage: Any, frame: Frame | Outline) -> None:
     """Raise `StageError` if a stage is given a frame of a space that it cannot read."""
     if frame.space not in (stage.reads, getattr(stage, "also", None)):
         raise StageError(
@@ -63,7 +63,7 @@ def apply(stage: RowStage, frame: Frame) -> Frame:
     """Run a stage on a whole frame: the reference schedule."""
     check_space(stage, frame)
     before = frame.outline
-    step = stage.step(before, frame)
+    step = stage.as_rows(before, frame)
     assert step is not None, "a stage that sees the frame knows what to do"
     if step.rows is None:
         return frame if step.after is before else step.after.filled(frame.data)

@@ -11,7 +11,7 @@ from typing import BinaryIO, NamedTuple
 
 import rawpy
 
-from isp.errors import RawError, printable
+from isp.errors import ParameterError, RawError, printable
 from isp.tiff import is_cut_short
 
 LIBRAW = "LibRaw " + ".".join(map(str, rawpy.libraw_version))
@@ -50,6 +50,8 @@ def load(source: FilePath | BinaryIO, max_pixels: int) -> Source:
         If it is missing, not a regular file, unreadable, empty, or larger than `max_pixels` can be.
     """
     path = os.fspath(source) if isinstance(source, str | bytes | os.PathLike) else None
+    if path is None and not hasattr(source, "read"):
+        raise ParameterError(f"read_raw: {source!r} is neither a path nor a file opened with open(path, 'rb')")
     name = printable(path) if path is not None else _name_of(source)
     limit = max_pixels * _BYTES_OVER_PIXELS
     try:

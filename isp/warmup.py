@@ -10,6 +10,7 @@ import numpy as np
 from isp import jit
 from isp.errors import StorageError
 from isp.frame import Frame, Meta, Rectangle, Space
+from isp.opcodes import GainMap
 from isp.recipe import default_pipeline
 
 _HEIGHT, _WIDTH = 40, 48
@@ -57,8 +58,8 @@ def warm_up() -> Path:
     What is compiled already is only loaded. Rare combinations of parameters may still compile a kernel for another
     layout of its arrays, which takes a second.
     """
-    mosaic, colours = _frames()
-    for frame, settings in ((mosaic, (*_KNOBS, *_OF_MOSAICS)), (colours, _KNOBS)):
+    mosaic, shaded, colours = _frames()
+    for frame, settings in ((mosaic, (*_KNOBS, *_OF_MOSAICS)), (shaded, _KNOBS[:1]), (colours, _KNOBS)):
         for knobs in settings:
             pipeline = default_pipeline(**knobs)
             pipeline(frame)
@@ -70,8 +71,8 @@ def warm_up() -> Path:
     return folder
 
 
-def _frames() -> tuple[Frame, Frame]:
-    """Return a small frame for each way into the pipeline: a Bayer mosaic, and three colours from the file."""
+def _frames() -> tuple[Frame, Frame, Frame]:
+    """Return a small frame for each way into the pipeline: a Bayer mosaic, one with a gain map, three colours."""
     whole = Rectangle(0, 0, _HEIGHT, _WIDTH)
     facts: dict[str, Any] = {
         "cfa": _RGGB, "white": 1023.0, "size": (_HEIGHT, _WIDTH), "active": whole, "crop": whole,
@@ -80,4 +81,8 @@ def _frames() -> tuple[Frame, Frame]:
     ramp = np.linspace(1, 900, _HEIGHT * _WIDTH, dtype=np.float32).reshape(_HEIGHT, _WIDTH)
     mosaic = Frame(ramp.astype(np.uint16), Space.RAW, Meta(**facts))
     colours = np.repeat(ramp[:, :, None] / np.float32(1023), 3, axis=2)
-    return mosaic, Frame(colours, Space.CAMERA, Meta(**facts, demosaiced=True), gains=(1.0, 1.0, 1.0))
+    gains = GainMap(
+        0, 0, _HEIGHT, _WIDTH, 2, 2, 0, 1, (1.0, 1.0), (0.0, 0.0), (((1.0,), (1.2,)),) * 2, after_demosaic=False
+    )
+    shaded = mosaic.replace(meta=Meta(**facts, lens_shading=(gains,)))
+    return mosaic, shaded, Frame(colours, Space.CAMERA, Meta(**facts, demosaiced=True), gains=(1.0, 1.0, 1.0))

@@ -142,6 +142,8 @@ def test_rendering_is_within_its_bounds_of_float64(knobs, curve):
 
 
 def test_a_steep_curve_gets_no_table():
+    for plain in ((isp.Gamma(),), (isp.Tone("none"), isp.Gamma()), (isp.Gamma("bt709"),)):
+        assert look_up(plain, 8) is not None and look_up(plain, 16) is not None
     assert look_up((isp.Gamma("power", 2.2),), 8) is None and look_up((isp.Gamma("power", 2.2),), 16) is None
     assert look_up((isp.Tone(), isp.Gamma()), 8) is not None and look_up((isp.Tone(), isp.Gamma()), 16) is not None
 
@@ -149,3 +151,96 @@ def test_a_steep_curve_gets_no_table():
 def test_a_pipeline_that_makes_no_picture_cannot_be_rendered():
     with pytest.raises(isp.PipelineError, match="only if it ends with"):
         isp.Pipeline((isp.BlackLevel(),)).render(raw(4, 4, RGGB, 1))
+
+
+# --- what a second audit found ---
+
+
+class Black(isp.Tone):
+    """A subclass with a call of its own; the rows that it inherits are not its own."""
+
+    def __call__(self, frame):
+        return frame.replace(data=np.zeros_like(frame.data))
+
+
+class Stranger:
+    """Someone's stage whose attributes happen to be called as ours, and which changes."""
+
+    reads = writes = isp.Space.LINEAR
+    is_curve = True
+    as_rows = 4
+    factor = 1.0
+
+    def __call__(self, frame):
+        return frame.replace(data=frame.data * np.float32(self.factor))
+
+
+@pytest.mark.parametrize("stage", [Black(), Stranger()])
+def test_a_strangers_call_is_what_counts(stage):
+    frame, stages = raw(40, 31, RGGB, 5), isp.default_pipeline().stages
+    pipeline = isp.Pipeline((*stages[:-2], stage, stages[-1]))
+    for _ in range(2):
+        fast, plain = (each.render(frame, 8) for each in both(pipeline))
+        np.testing.assert_array_equal(fast, plain)
+        expected = stages[-1](stage(isp.Pipeline(stages[:-2])(frame))).data
+        np.testing.assert_array_equal(pipeline(frame).data, expected)
+        Stranger.factor = 0.5
+    Stranger.factor = 1.0
+
+
+def test_what_a_stranger_returns_is_checked():
+    class Liar:
+        reads, writes = isp.Space.MOSAIC, isp.Space.CAMERA
+
+        def __init__(self, result):
+            self.result = result
+
+        def __call__(self, frame):
+            return self.result(frame)
+
+    frame = raw(8, 8, RGGB, 1)
+    for result, says in ((lambda frame: frame, "Color reads CAMERA"), (lambda frame: None, "returned a NoneType")):
+        for pipeline in both(isp.Pipeline((isp.BlackLevel(), Liar(result), isp.Color()))):
+            with pytest.raises(isp.StageError, match=says):
+                pipeline(frame)
+
+
+def test_what_must_be_seen_first_is_computed_once(monkeypatch):
+    seen = []
+    run = fused.run
+    monkeypatch.setattr(fused, "run", lambda source, rows, *rest: (seen.append(len(rows)), run(source, rows, *rest))[1])
+    isp.default_pipeline(auto_bright=True).render(raw(40, 31, RGGB, 5), 8)
+    assert seen == [4, 2]  # black, balance, demosaic, colour; then exposure and the table
+
+
+@pytest.mark.parametrize("name", ["dc120_3910.KDC", "g2_0304.CRW"])
+@pytest.mark.parametrize("stages", [2, 4])
+def test_no_picture_is_made_of_what_is_none(tmp_path, name, stages):
+    settings = isp.convert.Settings(isp.Pipeline(isp.default_pipeline().stages[:stages]))
+    with pytest.raises(isp.PipelineError, match="only if it ends with"):
+        isp.convert_file(SAMPLES / name, tmp_path / "a.png", settings)
+    assert not list(tmp_path.iterdir())
+
+
+def test_knobs_and_frames_of_the_wrong_kind_are_said_in_one_line():
+    for make in (
+        lambda: isp.default_pipeline(vignetting=5),
+        lambda: isp.default_pipeline(denoise=None),
+        lambda: isp.default_pipeline().render("x"),
+        lambda: isp.develop(5),
+    ):
+        with pytest.raises(isp.ParameterError):
+            make()
+    with pytest.raises(isp.PipelineError):
+        isp.Pipeline(5)
+    assert isp.default_pipeline(exposure=isp.Exposure(1.0), auto_bright=True).stages[-3] == isp.Exposure(
+        1.0, auto_bright=True
+    )
+
+
+def test_numpys_numbers_can_be_written_into_a_recipe():
+    pipeline = isp.Pipeline(
+        (isp.WhiteBalance("gains", gains=(np.float32(1), 1, 2)), isp.Denoise("mean", np.int64(3), "mosaic"))
+    )
+    assert isp.Pipeline.from_toml(pipeline.to_toml()) == pipeline
+    assert isp.Color(tuple(np.eye(3))) == isp.Color(([1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]))

@@ -93,7 +93,7 @@ class BlackLevel:
         """Return the frame in MOSAIC space."""
         return apply(self, frame)
 
-    def step(self, before: Outline, frame: Frame | None = None) -> Step:
+    def as_rows(self, before: Outline, frame: Frame | None = None) -> Step:
         """Return how rows are made."""
         black = self.black_of_sites(before)
         white = np.float32(before.meta.white if self.white is None else self.white)

@@ -82,7 +82,7 @@ class Color:
         """Return the frame in LINEAR space."""
         return apply(self, frame)
 
-    def step(self, before: Outline, frame: Frame | None = None) -> Step:
+    def as_rows(self, before: Outline, frame: Frame | None = None) -> Step:
         """Return how rows are made."""
         matrix = self.camera_to_srgb(before.meta).astype(np.float32)
         return Step(Rows(_rows, (matrix,)), before.replace(space=Space.LINEAR))

@@ -106,7 +106,7 @@ class Demosaic:
             data = np.repeat(data[:, :, cfa[0][0], None], 3, axis=2)
         return frame.replace(data=data, space=Space.CAMERA, saturation=1.0)
 
-    def step(self, before: Outline, frame: Frame | None = None) -> Step | None:
+    def as_rows(self, before: Outline, frame: Frame | None = None) -> Step | None:
         """Return how rows are made; None for ``half``, whose rows are not those of the mosaic."""
         if self.method == "half":
             return None

@@ -79,7 +79,7 @@ class Denoise:
         check_space(self, frame)
         return frame.replace(data=self._on_mosaic(frame.data, len(frame.meta.cfa), len(frame.meta.cfa[0])))
 
-    def step(self, before: Outline, frame: Frame | None = None) -> Step | None:
+    def as_rows(self, before: Outline, frame: Frame | None = None) -> Step | None:
         """Return how rows are made; None on the mosaic, whose planes are made of every second row."""
         if self.method == "none":
             return Step(None, before)

@@ -81,7 +81,7 @@ class Exposure:
         """Return the scaled frame, same space."""
         return apply(self, frame)
 
-    def step(self, before: Outline, frame: Frame | None = None) -> Step | None:
+    def as_rows(self, before: Outline, frame: Frame | None = None) -> Step | None:
         """Return how rows are made; None if the gain must be measured and there is no frame."""
         if frame is None and self.auto_bright:
             return None

@@ -117,7 +117,7 @@ class Gamma:
         """Return the frame in DISPLAY space."""
         return apply(self, frame)
 
-    def step(self, before: Outline, frame: Frame | None = None) -> Step:
+    def as_rows(self, before: Outline, frame: Frame | None = None) -> Step:
         """Return how rows are made."""
         rows = Rows(_rows, tuple(np.float32(number) for number in self.curve()))
         return Step(rows, before.replace(space=Space.DISPLAY, encoding=self.encoding))

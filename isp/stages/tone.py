@@ -82,7 +82,7 @@ class Tone:
         """Return the toned frame, same space."""
         return apply(self, frame)
 
-    def step(self, before: Outline, frame: Frame | None = None) -> Step:
+    def as_rows(self, before: Outline, frame: Frame | None = None) -> Step:
         """Return how rows are made."""
         if self.method == "none":
             return Step(None, before)

@@ -145,7 +145,7 @@ class Vignetting:
         """Return the corrected frame, same space."""
         return apply(self, frame)
 
-    def step(self, before: Outline, frame: Frame | None = None) -> Step:
+    def as_rows(self, before: Outline, frame: Frame | None = None) -> Step:
         """Return how rows are made."""
         if self.method == "none" or (self.method == "file" and not before.meta.lens_shading):
             return Step(None, before)

@@ -159,7 +159,7 @@ class WhiteBalance:
         """Return the balanced frame, same space; `frame.gains` of the result are the gains of R, G, B."""
         return apply(self, frame)
 
-    def step(self, before: Outline, frame: Frame | None = None) -> Step | None:
+    def as_rows(self, before: Outline, frame: Frame | None = None) -> Step | None:
         """Return how rows are made; None if the gains must be measured and there is no frame."""
         if frame is None and self.measures(before.meta):
             return None
