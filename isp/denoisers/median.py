@@ -28,26 +28,23 @@ def middle_of_nine(a, b, c, d, e, f, g, h, i):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def middle(values):  # type: ignore[no-untyped-def]
-    """Return the middle value of an odd number of values, which it reorders (Hoare's selection)."""
-    low, high, wanted = 0, values.size - 1, values.size // 2
-    while low < high:
-        pivot = values[wanted]
-        left, right = low, high
-        while left <= right:
-            while values[left] < pivot:
-                left += 1
-            while pivot < values[right]:
-                right -= 1
-            if left <= right:
-                values[left], values[right] = values[right], values[left]
-                left += 1
-                right -= 1
-        if right < wanted:
-            low = left
-        if wanted < left:
-            high = right
-    return values[wanted]
+def exchange(a, b):  # type: ignore[no-untyped-def]
+    """Put the smaller of two values into the first array and the greater into the second, everywhere."""
+    for x in range(a.size):
+        low, high = min(a[x], b[x]), max(a[x], b[x])
+        a[x], b[x] = low, high
+
+
+@kernel
+def extremes_outward(values, count):  # type: ignore[no-untyped-def]
+    """Bring the least of the first `count` rows of values to row 0 and the greatest to the last, everywhere."""
+    last = count - 1
+    for low in range(count // 2):
+        exchange(values[low], values[last - low])
+    for low in range(1, (count + 1) // 2):
+        exchange(values[0], values[low])
+    for high in range(count // 2, last):
+        exchange(values[high], values[last])
 
 
 @kernel
@@ -75,23 +72,34 @@ def _nine_rows(first, last, source, source_top, target, target_top, height):  # 
 @kernel
 def _rows(first, last, source, source_top, target, target_top, window, height):  # type: ignore[no-untyped-def]
     margin, width = window // 2, source.shape[2]
-    values = np.empty(window * window, np.float32)
+    kept = window * window // 2 + 2
+    padded = np.empty((window, width + 2 * margin), np.float32)
+    values = np.empty((kept, width), np.float32)
     for y in range(first, last):
         for plane in range(source.shape[1]):
-            for x in range(width):
-                index = 0
-                for other in range(y - margin, y + margin + 1):
-                    row = min(max(other, 0), height - 1) - source_top
-                    for column in range(x - margin, x + margin + 1):
-                        values[index] = source[row, plane, min(max(column, 0), width - 1)]
-                        index += 1
-                target[y - target_top, plane, x] = middle(values)
+            for line in range(window):
+                row = source[min(max(y + line - margin, 0), height - 1) - source_top, plane]
+                padded[line, :margin], padded[line, margin + width :] = row[0], row[width - 1]
+                for x in range(width):
+                    padded[line, margin + x] = row[x]
+            count = kept
+            for number in range(window * window):
+                neighbour = padded[number // window, number % window : number % window + width]
+                if number < kept:
+                    values[number] = neighbour
+                else:
+                    extremes_outward(values, count)
+                    values[0] = neighbour
+                    count -= 1
+            extremes_outward(values, 3)
+            target[y - target_top, plane] = values[1]
 
 
 def median(window: int, height: int) -> Rows:
     """Return the median over window x window pixels, per plane; the border is replicated.
 
-    Nine values by comparisons without branches, which LLVM vectorises; more by selection.
+    By comparisons without branches, which LLVM vectorises. Of more than nine values, half and two are held at a time;
+    the least and the greatest of those cannot be the median, so both go and one more comes, until three are left.
     """
     if window == 3:
         return Rows(_nine_rows, (height,), halo=1)
