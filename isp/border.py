@@ -14,8 +14,13 @@ _MIN_PIXELS = 64  # per site, to make a mean
 _OUTLIER = 4.0  # robust standard deviations
 
 
-def masked_border(tags: DngTags | None, areas: Areas) -> NDArray[np.bool_]:
-    """Return where the full frame is optically black: as a DNG says, else everywhere outside the active area."""
+def masked_border(tags: DngTags | None, areas: Areas) -> NDArray[np.bool_] | None:
+    """Return where the full frame is optically black: as a DNG says, else everywhere outside the active area.
+
+    None if there is no outside.
+    """
+    if areas.active[2:] == areas.size:
+        return None
     masked = np.zeros(areas.size, np.bool_)
     whole = Rectangle(0, 0, *areas.size)
     if tags and tags.masked:

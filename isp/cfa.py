@@ -18,6 +18,11 @@ def tile(pattern: Any, height: int, width: int) -> NDArray[Any]:
     return np.tile(array, (down, across))[:height, :width]
 
 
+def tile_columns(pattern: Any, width: int) -> Array:
+    """Repeat a periodic pattern over `width` columns, keeping one period of rows; float32."""
+    return tile(pattern, len(pattern), width).astype(np.float32)
+
+
 def shifted(pattern: Any, rows: int, columns: int) -> Any:
     """Return the pattern, as tuples, of an image whose corner lies so many rows and columns further in."""
     rolled = np.roll(np.array(pattern), (-rows, -columns), axis=(0, 1))

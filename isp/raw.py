@@ -112,7 +112,9 @@ def _read(raw: rawpy.RawPy, file: Source, story: Story, picture: Picture | None,
         raise RawError(f"{file.name}: white level {meta.white:g} is not above black {highest:g}; the file is damaged")
     if demosaiced:
         return _demosaiced(stored, meta, black, white, areas, crop)
-    meta = dataclasses.replace(meta, border=measure_border(stored, masked_border(tags, areas), meta.cfa, areas.active))
+    masked = masked_border(tags, areas)
+    if masked is not None:
+        meta = dataclasses.replace(meta, border=measure_border(stored, masked, meta.cfa, areas.active))
     return _cut(stored, meta, areas, crop)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isp.border import disagreement, tolerance
-from isp.cfa import tile
+from isp.cfa import tile, tile_columns
 from isp.errors import StageError, require, require_choice
 from isp.frame import Frame, Meta, Outline, Space
 from isp.jit import kernel
@@ -138,8 +138,3 @@ def warn_if_disagreeing(meta: Meta) -> None:
             meta.name,
             difference,
         )
-
-
-def tile_columns(pattern: Pattern, width: int) -> NDArray[np.float32]:
-    """Repeat a periodic pattern over `width` columns, keeping one period of rows; float32."""
-    return tile(pattern, len(pattern), width).astype(np.float32)

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from isp.cfa import tile
+from isp.cfa import tile, tile_columns
 from isp.colorimetry import KELVIN_RANGE, PRESETS
 from isp.errors import ParameterError, require, require_choice
 from isp.frame import Frame, Gains, Meta, Outline, Space
@@ -18,7 +18,6 @@ from isp.jit import kernel
 from isp.parameters import settle
 from isp.rows import Rows, Step, apply
 from isp.stages import neutral
-from isp.stages.black_level import tile_columns
 from isp.stages.options import number, numbers
 
 logger = logging.getLogger(__name__)
