@@ -46,8 +46,8 @@ def gains(flat: Any, meta: Meta, smoothing: int) -> NDArray[np.float32]:
 def box_mean(plane: NDArray[Any], radius: int) -> NDArray[np.float64]:
     """Return the mean over a (2 radius + 1)^2 box, narrower near the border.
 
-    It shrinks on both sides alike: a box cut on one side would average pixels that lie inwards, and take too little light
-    for a corner.
+    It shrinks on both sides alike: a box cut on one side would average pixels that lie inwards, and these are brighter
+    than a corner.
     """
     for axis in (0, 1):
         size = plane.shape[axis]
