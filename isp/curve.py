@@ -1,66 +1,53 @@
-"""Curves of one channel, composed into one table: however many there are, a look-up costs once."""
+"""Curves of one channel, composed into one table: however many there are, a look-up costs once.
+
+The number of a value's entry is cut out of its own representation as a float: the steps of the table then grow with
+the value, as the slopes of such curves fall.
+"""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from isp.frame import Frame, Meta, Rectangle, Space
 from isp.image import quantise
-from isp.jit import kernel
-from isp.rows import Rows, RowStage, apply
+from isp.jit import Kernel, combination, kernel
+from isp.rows import Point, Table
 
-STEPS = 40960  # as bytes the table stays in the first-level cache; sRGB's slope of 12.92 makes 0.08 of 255 a step
-_ROUGH_8 = 0.1  # of 255: the nearest entry is then off by 0.05 at most
-_ROUGH_16 = 0.5  # of 65535
-
-
-@kernel
-def nearest(value, steps):  # type: ignore[no-untyped-def]
-    """Return the number of the table's entry nearest to a value, clipped to 0..1."""
-    return np.uint16(min(max(value, np.float32(0)), np.float32(1)) * steps + np.float32(0.5))
+_OCTAVES = 6  # in which the steps grow, from 1/64 up to 1; below 1/64 they are equal
+_MANTISSA = {8: 11, 16: 13}  # bits of the mantissa that enter: 12,000 and 49,000 entries
+_ROUGH = {8: 0.05, 16: 1.5}  # levels by which an entry may be off, beside its rounding
 
 
 @kernel
-def interpolated(value, table):  # type: ignore[no-untyped-def]
-    """Return the table's value between its two nearest entries, the value being clipped to 0..1."""
-    steps = table.size - 1
-    position = min(max(value, np.float32(0)), np.float32(1)) * np.float32(steps)
-    low = min(np.int64(position), steps - 1)
-    return table[low] + (table[low + 1] - table[low]) * (position - np.float32(low))
+def bits(value, floor):  # type: ignore[no-untyped-def]
+    """Return the bits of a value, clipped to 0..1, plus `floor`."""
+    return np.float32(min(max(value, np.float32(0)), np.float32(1)) + floor).view(np.int32)
 
 
-@kernel
-def _nearest_rows(first, last, source, source_top, target, target_top, table):  # type: ignore[no-untyped-def]
-    steps, width = np.float32(table.size - 1), source.shape[2]
-    entry = np.empty((3, width), np.uint16)
-    for y in range(first, last):
-        for colour in range(3):
-            row, numbers = source[y - source_top, colour], entry[colour]
-            for x in range(width):
-                numbers[x] = nearest(row[x], steps)
-        out = target[y - target_top]
-        for x in range(width):
-            for colour in range(3):
-                out[x, colour] = table[entry[colour, x]]
+@combination
+def _entries(shift: int) -> Kernel:
+    """Return the function that finds the entries of three colours: the 16 lowest bits of their floats, shifted.
+
+    All floats from `floor` to 1 + `floor` share the bits above these. The shift is a constant of the compiled code:
+    numba would make 64 bits of a variable.
+    """
+
+    @kernel
+    def entries(value, x, parameters):  # type: ignore[no-untyped-def]
+        r, g, b = value
+        floor = parameters[0]
+        return np.uint16(bits(r, floor) >> shift), np.uint16(bits(g, floor) >> shift), np.uint16(bits(b, floor) >> shift)
+
+    return entries
 
 
-@kernel
-def _interpolated_rows(first, last, source, source_top, target, target_top, table):  # type: ignore[no-untyped-def]
-    for y in range(first, last):
-        for colour in range(3):
-            for x in range(source.shape[2]):
-                value = interpolated(source[y - source_top, colour, x], table)
-                target[y - target_top, x, colour] = np.uint16(value * np.float32(65535) + np.float32(0.5))
-
-
-def look_up(curves: Sequence[RowStage], bit_depth: int) -> Rows | None:
-    """Return how rows of linear light become rows of integers through one table of all the curves.
-
-    For 8 bits the nearest of 40961 rounded entries, for 16 bits the value between two.
+def look_up(curves: Sequence[Any], bit_depth: int) -> Table | None:
+    """Return how linear light becomes integers through one table of all the curves.
 
     Parameters
     ----------
@@ -71,30 +58,34 @@ def look_up(curves: Sequence[RowStage], bit_depth: int) -> Rows | None:
 
     Returns
     -------
-    Rows or None
-        None where the curve is too steep for the table: an entry would be off by more than 0.05 of 255, or a value
-        between two by more than 0.5 of 65535. Such curves (a pure power near black) must be computed.
+    Table or None
+        None where the curve is too steep for the table: an entry would be off by more than 0.05 of 255 or 1.5 of
+        65535, beside its rounding. Such curves (a pure power near black) must be computed.
     """
     return _table(tuple(curves), bit_depth)
 
 
 @functools.lru_cache(maxsize=16)
-def _table(curves: tuple[RowStage, ...], bit_depth: int) -> Rows | None:
-    values = _through(curves, np.arange(STEPS + 1) / STEPS)
-    if bit_depth == 8:
-        rough = np.abs(np.diff(values)).max() * 255 > _ROUGH_8
-        return None if rough else Rows(_nearest_rows, (quantise(values, 8),), interleaved=True)
-    between = (values[:-1] + values[1:]) / 2
-    exact = _through(curves, (np.arange(STEPS) + 0.5) / STEPS)
-    rough = np.abs(exact - between).max() * 65535 > _ROUGH_16
-    return None if rough else Rows(_interpolated_rows, (values,), interleaved=True)
+def _table(curves: tuple[Any, ...], bit_depth: int) -> Table | None:
+    least, shift = 2.0**-_OCTAVES, 23 - _MANTISSA[bit_depth]
+    floor = np.float32(least * (1 + 0.5**(_MANTISSA[bit_depth] + 1)))  # so that 0 lies in the middle of its entry
+    lowest, highest = (int(np.float32(x + floor).view(np.int32)) >> shift for x in (np.float32(0), np.float32(1)))
+    edges = (np.arange(lowest, highest + 2, dtype=np.int32) << shift).view(np.float32) - floor
+    at_edges = _through(curves, np.clip(edges, 0, 1))
+    levels = _through(curves, np.clip((edges[:-1] + edges[1:]) / 2, 0, 1))
+    off = np.maximum(np.abs(levels - at_edges[:-1]), np.abs(at_edges[1:] - levels)).max() * (2**bit_depth - 1)
+    if off > _ROUGH[bit_depth]:
+        return None
+    values = np.zeros(1 << 16, {8: np.uint8, 16: np.uint16}[bit_depth])
+    values[np.arange(lowest, highest + 1) & 0xFFFF] = quantise(levels, bit_depth)
+    return Table(values, Point(_entries(shift)), (floor,))
 
 
-def _through(curves: Sequence[RowStage], x: NDArray[np.float64]) -> NDArray[np.float32]:
+def _through(curves: Sequence[Any], x: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return what a grey ramp becomes."""
-    ramp = np.repeat(x.astype(np.float32)[None, :, None], 3, axis=2)
+    ramp = np.repeat(x[None, :, None], 3, axis=2)
     area = Rectangle(0, 0, *ramp.shape[:2])
     frame = Frame(ramp, Space.LINEAR, Meta(cfa=((1,),), white=1.0, size=ramp.shape[:2], active=area, crop=area))
     for stage in curves:
-        frame = apply(stage, frame)
+        frame = stage(frame)
     return np.ascontiguousarray(frame.data[0, :, 0])

@@ -1,4 +1,4 @@
-"""The schedule: neighbouring stages run on bands of rows that stay in the cache, with the stages' own kernels.
+"""Neighbouring stages run together, band by band, with the stages' own functions.
 
 There is no formula here and no stage by name. A stage with `as_rows` (see `rows`) takes part; any other sees whole
 frames, and costs only that fusion.
@@ -12,37 +12,33 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from isp.bands import run
 from isp.curve import look_up
 from isp.errors import StageError
 from isp.frame import Frame, Outline
 from isp.image import quantise
-from isp.rows import Rows, Step, by_rows, check_space
-from isp.threads import over_rows
-
-BAND = 16  # rows: the buffers of a band stay in the second-level cache, and Python's part does not show
+from isp.rows import Points, Step, Window, check_space
 
 
 class Pending(NamedTuple):
     """A frame, and what is still to be done to its rows."""
 
     frame: Frame
-    rows: tuple[Rows, ...]
+    works: tuple[Points | Window, ...]
     shapes: tuple[tuple[int, ...], ...]
     after: Outline
 
     def then(self, step: Step) -> Pending:
         """Return the same with one step more."""
-        if step.rows is None:
+        if step.work is None:
             return self._replace(after=step.after)
-        return Pending(self.frame, (*self.rows, step.rows), (*self.shapes, step.after.shape), step.after)
+        return Pending(self.frame, (*self.works, step.work), (*self.shapes, step.after.shape), step.after)
 
     def done(self) -> Frame:
         """Return the frame with everything done."""
-        if not self.rows:
+        if not self.works:
             return self.after.filled(self.frame.data)
-        out = np.empty(self.after.shape, np.float32)
-        run(self.frame.data, self.rows, self.shapes, out)
-        return self.after.filled(out)
+        return self.after.filled(run(self.frame.data, self.works, self.shapes, np.float32))
 
 
 def waiting(frame: Frame) -> Pending:
@@ -122,46 +118,4 @@ def render(stages: Sequence[Any], frame: Frame, bit_depth: int, *, fuse: bool = 
             pending = advance(pending, stage, fuse=fuse)
         return quantise(pending.done().data, bit_depth)
     pending = pending if fuse else waiting(pending.done())
-    out = np.empty(pending.after.shape, {8: np.uint8, 16: np.uint16}[bit_depth])
-    run(pending.frame.data, (*pending.rows, table), (*pending.shapes, out.shape), out)
-    return out
-
-
-def run(source: NDArray[Any], rows: Sequence[Rows], shapes: Sequence[tuple[int, ...]], out: NDArray[Any]) -> None:
-    """Run kernels one after the other, band by band, from `source` to `out`; all images have the same rows.
-
-    A band takes along as many rows above and below as the kernels after it read, and computes those twice.
-    """
-    reach = [sum(later.halo for later in rows[number + 1 :]) for number in range(len(rows))]
-    first_source, last_target = by_rows(source), out if rows[-1].interleaved else by_rows(out)
-
-    def bands(first: int, last: int) -> None:
-        buffers = _buffers(rows, shapes, reach)
-        for top in range(first, last, BAND):
-            band, band_top = first_source, 0
-            for number, step in enumerate(rows):
-                above = max(0, top - reach[number])
-                below = min(len(out), min(top + BAND, last) + reach[number])
-                target, target_top = (buffers[number], above) if number < len(buffers) else (last_target, 0)
-                step.kernel(above, below, band, band_top, target, target_top, *step.parameters)
-                band, band_top = target, target_top
-
-    over_rows(bands, len(out))
-
-
-def _buffers(
-    rows: Sequence[Rows], shapes: Sequence[tuple[int, ...]], reach: Sequence[int]
-) -> list[NDArray[np.float32]]:
-    """Return where every kernel but the last puts its band: planes by row, two arrays in turn for all of one shape.
-
-    Never the array that it reads: LLVM's vectorised loops are for arrays that do not overlap.
-    """
-    pairs: dict[tuple[int, ...], list[NDArray[np.float32]]] = {}
-    buffers = []
-    for number in range(len(rows) - 1):
-        columns = shapes[number][1:2]
-        planes = (3, *columns) if len(shapes[number]) == 3 else columns
-        if planes not in pairs:
-            pairs[planes] = [np.empty((BAND + 2 * max(reach), *planes), np.float32) for _ in range(2)]
-        buffers.append(pairs[planes][number % 2])
-    return buffers
+    return run(pending.frame.data, (*pending.works, table), (*pending.shapes, pending.after.shape), table.values.dtype)

@@ -37,6 +37,7 @@ class Kernel:
     def __init__(self, function: Callable[..., Any]) -> None:
         functools.update_wrapper(self, function)
         self.function = function
+        self.origin: tuple[Any, ...] | None = None  # the function that made it of others, and these
         self._made: Any = None
 
     @property
@@ -55,10 +56,26 @@ class Kernel:
         """Run the compiled function."""
         return self._dispatcher(*arguments)
 
+    def __reduce__(self) -> Any:
+        """Pickle as a name, or as the combination that it is: numba keeps compiled code by what a kernel is made of."""
+        return self.origin or self.function.__qualname__
+
 
 def kernel(function: Callable[..., Any]) -> Kernel:
     """Compile a function of scalars and arrays to machine code at its first call (decorator)."""
     return Kernel(function)
+
+
+def combination(make: Callable[..., Kernel]) -> Callable[..., Kernel]:
+    """Keep what a function makes of kernels, so that the same kernels always make the same one (decorator)."""
+
+    @functools.cache
+    def made(*parts: Any) -> Kernel:
+        result = make(*parts)
+        result.origin = (made, parts)
+        return result
+
+    return functools.update_wrapper(made, make)
 
 
 def _dispatcher(function: Callable[..., Any]) -> Any:

@@ -1,9 +1,7 @@
-"""How a stage makes rows of its result from rows of its input, and the plain schedule: all rows, one stage.
+"""How a stage makes its result from its input: a function of one pixel, or a window over rows.
 
-A stage's kernel is called as ``kernel(first, last, source, source_top, target, target_top, *parameters)`` and writes
-the rows first..last of the image into `target`, whose first row is row `target_top` of the image; `source` begins at
-row `source_top` and holds `halo` rows more on both sides, as far as the image has them. Colour images come as (rows, 3,
-columns), a view of a frame or a buffer of planes: kernels need not know.
+A stage says this in `as_rows` before it sees any pixel. The loops around it are in `loops`, the bands of rows and the
+threads in `bands`, and `fused` joins neighbouring stages: a stage knows nothing of all that.
 """
 
 from __future__ import annotations
@@ -11,30 +9,75 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
-import numpy as np
 from numpy.typing import NDArray
 
 from isp.errors import StageError
 from isp.frame import Frame, Outline
-from isp.threads import over_rows
+from isp.jit import Kernel, kernel
 
 
-class Rows(NamedTuple):
-    """A kernel, its parameters, how many rows of context it reads above and below, and where the colours lie.
+@kernel
+def everywhere(y, parameters):  # type: ignore[no-untyped-def]
+    """Return the parameters: what is the same in every row."""
+    return parameters
 
-    An `interleaved` one writes (rows, columns, 3).
+
+class Point(NamedTuple):
+    """Two compiled functions: of one pixel, and of what it needs that is the same along a row.
+
+    ``function(value, x, of_row(y, parameters))``; the value is one float32 of a mosaic, or a tuple of three, and so is
+    the result.
     """
 
-    kernel: Callable[..., None]
-    parameters: tuple[Any, ...]
+    function: Kernel
+    of_row: Kernel = everywhere
+
+
+class Points(NamedTuple):
+    """A function of one pixel, and its parameters."""
+
+    point: Point
+    parameters: tuple[Any, ...] = ()
+
+
+class Window(NamedTuple):
+    """Rows that are made of the rows around them.
+
+    Attributes
+    ----------
+    make : callable
+        Takes a function of one pixel through which every result goes before it is stored, and returns the kernel, see
+        `loops`.
+    parameters : tuple
+        Of the kernel.
+    halo : int
+        How many rows above and below it reads.
+    cell : int
+        How many rows of the source one row of the result stands for.
+    by_parity : bool
+        Whether it reads, and writes, even and odd columns apart: what differs from column to column in a Bayer pattern
+        is then the same along a row, and LLVM vectorises it without waste.
+    """
+
+    make: Callable[[Point], Kernel]
+    parameters: tuple[Any, ...] = ()
     halo: int = 0
-    interleaved: bool = False
+    cell: int = 1
+    by_parity: bool = False
+
+
+class Table(NamedTuple):
+    """The end of a picture: integers by entry, and the function of one pixel that finds the entries of its colours."""
+
+    values: NDArray[Any]
+    point: Point
+    parameters: tuple[Any, ...]
 
 
 class Step(NamedTuple):
-    """What a stage does to a frame of a given outline; `rows` is None where it changes no pixel."""
+    """What a stage does to a frame of a given outline; `work` is None where it changes no pixel."""
 
-    rows: Rows | None
+    work: Points | Window | None
     after: Outline
 
 
@@ -45,11 +88,6 @@ class RowStage(Protocol):
         """Return the step; None where it depends on the pixels and no frame is given to measure them."""
 
 
-def by_rows(image: NDArray[Any]) -> NDArray[Any]:
-    """Return a colour image as (rows, 3, columns), a mosaic as it is; a view."""
-    return image.transpose(0, 2, 1) if image.ndim == 3 else image
-
-
 def check_space(stage: Any, frame: Frame | Outline) -> None:
     """Raise `StageError` if a stage is given a frame of a space that it cannot read."""
     if frame.space not in (stage.reads, getattr(stage, "also", None)):
@@ -57,16 +95,3 @@ def check_space(stage: Any, frame: Frame | Outline) -> None:
             f"{type(stage).__name__} reads {stage.reads.name}, but the frame is {frame.space.name}; "
             "isp stages shows which stage leads where"
         )
-
-
-def apply(stage: RowStage, frame: Frame) -> Frame:
-    """Run a stage on a whole frame: the reference schedule."""
-    check_space(stage, frame)
-    before = frame.outline
-    step = stage.as_rows(before, frame)
-    assert step is not None, "a stage that sees the frame knows what to do"
-    if step.rows is None:
-        return frame if step.after is before else step.after.filled(frame.data)
-    out = np.empty(step.after.shape, np.float32)
-    over_rows(step.rows.kernel, len(out), by_rows(frame.data), 0, by_rows(out), 0, *step.rows.parameters)
-    return step.after.filled(out)

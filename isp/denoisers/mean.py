@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from isp.jit import kernel
-from isp.rows import Rows
+from isp.loops import before
+from isp.rows import Window
 
 
 @kernel
-def _rows(first, last, source, source_top, target, target_top, window, height):  # type: ignore[no-untyped-def]
+def _rows(first, last, source, source_top, target, target_top, parameters):  # type: ignore[no-untyped-def]
+    window, height = parameters
     margin, width = window // 2, source.shape[2]
     sums = np.empty(width + 2 * margin, np.float64)
     totals = np.empty(width, np.float64)
@@ -31,9 +33,9 @@ def _rows(first, last, source, source_top, target, target_top, window, height): 
                 out[x] = np.float32(totals[x] / count)
 
 
-def mean(window: int, height: int) -> Rows:
+def mean(window: int, height: int) -> Window:
     """Return the mean over window x window pixels, per plane; the border is replicated.
 
     Summed in float64, columns first, and rounded once to float32.
     """
-    return Rows(_rows, (window, height), halo=window // 2)
+    return Window(before(_rows), (window, height), halo=window // 2)

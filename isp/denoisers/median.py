@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from isp.jit import kernel
-from isp.rows import Rows
+from isp.loops import before
+from isp.rows import Window
 
 
 @kernel
@@ -48,8 +49,8 @@ def extremes_outward(values, count):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _nine_rows(first, last, source, source_top, target, target_top, height):  # type: ignore[no-untyped-def]
-    width = source.shape[2]
+def _nine_rows(first, last, source, source_top, target, target_top, parameters):  # type: ignore[no-untyped-def]
+    height, width = parameters[0], source.shape[2]
     for y in range(first, last):
         for plane in range(source.shape[1]):
             above = source[max(y - 1, 0) - source_top, plane]
@@ -70,7 +71,8 @@ def _nine_rows(first, last, source, source_top, target, target_top, height):  # 
 
 
 @kernel
-def _rows(first, last, source, source_top, target, target_top, window, height):  # type: ignore[no-untyped-def]
+def _rows(first, last, source, source_top, target, target_top, parameters):  # type: ignore[no-untyped-def]
+    window, height = parameters
     margin, width = window // 2, source.shape[2]
     kept = window * window // 2 + 2
     padded = np.empty((window, width + 2 * margin), np.float32)
@@ -95,12 +97,12 @@ def _rows(first, last, source, source_top, target, target_top, window, height): 
             target[y - target_top, plane] = values[1]
 
 
-def median(window: int, height: int) -> Rows:
+def median(window: int, height: int) -> Window:
     """Return the median over window x window pixels, per plane; the border is replicated.
 
     By comparisons without branches, which LLVM vectorises. Of more than nine values, half and two are held at a time;
     the least and the greatest of those cannot be the median, so both go and one more comes, until three are left.
     """
     if window == 3:
-        return Rows(_nine_rows, (height,), halo=1)
-    return Rows(_rows, (window, height), halo=window // 2)
+        return Window(before(_nine_rows), (height,), halo=1)
+    return Window(before(_rows), (window, height), halo=window // 2)

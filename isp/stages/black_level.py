@@ -16,7 +16,8 @@ from isp.errors import StageError, require, require_choice
 from isp.frame import Frame, Meta, Outline, Space
 from isp.jit import kernel
 from isp.parameters import settle
-from isp.rows import Rows, Step, apply
+from isp.bands import apply
+from isp.rows import Point, Points, Step
 
 logger = logging.getLogger(__name__)
 
@@ -30,12 +31,30 @@ def normalise(value, black, white):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _rows(first, last, source, source_top, target, target_top, black, white):  # type: ignore[no-untyped-def]
-    period = black.shape[0]
-    for y in range(first, last):
-        for x in range(source.shape[1]):
-            value = np.float32(source[y - source_top, x])
-            target[y - target_top, x] = normalise(value, black[y % period, x], white)
+def _by_column(value, x, row):  # type: ignore[no-untyped-def]
+    black, white = row
+    return normalise(value, black[x], white)
+
+
+@kernel
+def _columns_of_row(y, parameters):  # type: ignore[no-untyped-def]
+    black, white = parameters
+    return black[y % black.shape[0]], white
+
+
+@kernel
+def _by_parity(value, x, row):  # type: ignore[no-untyped-def]
+    even, odd, white = row
+    return normalise(value, odd if x & 1 else even, white)
+
+
+@kernel
+def _parities_of_row(y, parameters):  # type: ignore[no-untyped-def]
+    black, white = parameters
+    return black[y % black.shape[0], 0], black[y % black.shape[0], 1], white
+
+
+_BY_COLUMN, _BY_PARITY = Point(_by_column, _columns_of_row), Point(_by_parity, _parities_of_row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +120,11 @@ class BlackLevel:
             raise StageError(
                 f"BlackLevel: white {white:g} DN is not above black {black.max():g} DN; give white or black"
             )
-        return Step(Rows(_rows, (black, white)), before.replace(space=Space.MOSAIC))
+        point = _BY_PARITY if black.shape[1] == 2 else _BY_COLUMN
+        return Step(Points(point, (black, white)), before.replace(space=Space.MOSAIC))
 
     def black_of_sites(self, before: Outline) -> NDArray[np.float32]:
-        """Return black in DN for every column, and as many rows as it takes until they repeat: float32."""
+        """Return black in DN as float32, for as many rows and columns as it takes until they repeat: 2 columns, or all."""
         meta, pattern = before.meta, self.pattern(before.meta)
         if pattern is not meta.black or not (meta.black_rows or meta.black_columns):
             return tile_columns(pattern, before.width)

@@ -14,26 +14,23 @@ from isp.errors import StageError, require
 from isp.frame import Frame, Matrix, Meta, Outline, Space
 from isp.jit import kernel
 from isp.parameters import settle
-from isp.rows import Rows, Step, apply
+from isp.bands import apply
+from isp.rows import Point, Points, Step
 
 logger = logging.getLogger(__name__)
 
 
 @kernel
-def mix(r, g, b, of_r, of_g, of_b):  # type: ignore[no-untyped-def]
+def mix(value, weights):  # type: ignore[no-untyped-def]
     """Return one output colour: a weighted sum of the camera's three."""
+    r, g, b = value
+    of_r, of_g, of_b = weights
     return of_r * r + of_g * g + of_b * b
 
 
 @kernel
-def _rows(first, last, source, source_top, target, target_top, matrix):  # type: ignore[no-untyped-def]
-    for y in range(first, last):
-        r, g, b = source[y - source_top, 0], source[y - source_top, 1], source[y - source_top, 2]
-        for colour in range(3):
-            of_r, of_g, of_b = matrix[colour, 0], matrix[colour, 1], matrix[colour, 2]
-            out = target[y - target_top, colour]  # one array written per loop: then LLVM vectorises it
-            for x in range(out.size):
-                out[x] = mix(r[x], g[x], b[x], of_r, of_g, of_b)
+def _mixed(value, x, matrix):  # type: ignore[no-untyped-def]
+    return mix(value, matrix[0]), mix(value, matrix[1]), mix(value, matrix[2])
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +81,8 @@ class Color:
 
     def as_rows(self, before: Outline, frame: Frame | None = None) -> Step:
         """Return how rows are made."""
-        matrix = self.camera_to_srgb(before.meta).astype(np.float32)
-        return Step(Rows(_rows, (matrix,)), before.replace(space=Space.LINEAR))
+        matrix = tuple(map(tuple, self.camera_to_srgb(before.meta).astype(np.float32)))
+        return Step(Points(Point(_mixed), matrix), before.replace(space=Space.LINEAR))
 
     def camera_to_srgb(self, meta: Meta) -> NDArray[np.float64]:
         """Return the 3x3 matrix that this stage would use on a file."""

@@ -2,54 +2,62 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
+from isp import loops
+from isp.bands import apply
+from isp.bayer import bayer
 from isp.bilinear import bilinear
-from isp.cfa import CFA, Array, cell_size
+from isp.cfa import CFA, cell_size, tile
 from isp.errors import StageError, require_choice
 from isp.frame import Frame, Outline, Space
 from isp.jit import kernel
 from isp.parameters import settle
-from isp.rows import Rows, Step, apply, check_space
-from isp.threads import over_rows
+from isp.rows import Step, Window
 
 
 @kernel
-def _grey_rows(first, last, source, source_top, target, target_top):  # type: ignore[no-untyped-def]
+def _grey_rows(first, last, source, source_top, target, target_top, parameters):  # type: ignore[no-untyped-def]
     for y in range(first, last):
         for colour in range(3):
             target[y - target_top, colour] = source[y - source_top]
 
 
 @kernel
-def _half_rows(first, last, mosaic, cfa, cell_height, cell_width, out):  # type: ignore[no-untyped-def]
+def _half_rows(first, last, source, source_top, target, target_top, parameters):  # type: ignore[no-untyped-def]
+    cell, cfa, colours, counts = parameters
+    down, across = counts.shape[:2]  # cells after which the pattern repeats
     for y in range(first, last):
-        for x in range(out.shape[1]):
-            total, count = np.zeros(3, np.float32), np.zeros(3, np.float32)
-            for source_y in range(y * cell_height, (y + 1) * cell_height):
-                for source_x in range(x * cell_width, (x + 1) * cell_width):
-                    colour = cfa[source_y % cfa.shape[0], source_x % cfa.shape[1]]
-                    total[colour] += mosaic[source_y, source_x]
-                    count[colour] += np.float32(1)
-            for colour in range(3):
-                out[y, x, colour] = total[colour] / count[colour]
+        for channel in range(3):
+            colour, out = colours[channel], target[y - target_top, channel]
+            out[:] = np.float32(0)
+            for row in range(y * cell, (y + 1) * cell):
+                samples = source[row - source_top]
+                for column in range(across * cell):
+                    if cfa[row % cfa.shape[0], column % cfa.shape[1]] == colour:
+                        for x in range(column // cell, out.size, across):
+                            out[x] += samples[x * cell + column % cell]
+            for x in range(out.size):
+                out[x] /= counts[y % down, x % across, colour]
 
 
-def half(mosaic: Array, cfa: CFA) -> Array:
+def half(height: int, width: int, cfa: CFA) -> Window:
     """Make one pixel of each cell that holds all colours: the mean of each colour's samples.
 
     Cells that the edge cuts are dropped. A cell is 2x2 for a Bayer pattern, 3x3 for X-Trans.
     """
     cell = cell_size(cfa)
-    height, width = mosaic.shape[0] // cell, mosaic.shape[1] // cell
-    if height == 0 or width == 0:
-        raise StageError(f"Demosaic: an image of {mosaic.shape} is smaller than one {cell}x{cell} cell; use bilinear")
-    out = np.empty((height, width, 3), np.float32)
-    over_rows(_half_rows, height, mosaic, np.array(cfa), cell, cell, out)
-    return out
+    if min(height, width) < cell:
+        raise StageError(f"Demosaic: an image of {(height, width)} is smaller than one {cell}x{cell} cell; use bilinear")
+    down, across = (math.lcm(cell, period) // cell for period in (len(cfa), len(cfa[0])))
+    cells = tile(cfa, down * cell, across * cell).reshape(down, cell, across, cell)
+    counts = (cells[..., None] == np.arange(3)).sum(axis=(1, 3)).astype(np.float32)
+    colours = (0, 1, 2) if len(np.unique(cells)) > 1 else (cfa[0][0],) * 3
+    return Window(loops.before(_half_rows), (cell, np.array(cfa), colours, counts), cell=cell)
 
 
 METHODS = ("bilinear", "half")
@@ -98,19 +106,15 @@ class Demosaic:
 
     def __call__(self, frame: Frame) -> Frame:
         """Return the frame in CAMERA space; clipped sites are not told apart any more (`saturation` is 1)."""
-        if self.method == "bilinear":
-            return apply(self, frame)
-        check_space(self, frame)
-        data, cfa = half(frame.data, frame.meta.cfa), frame.meta.cfa
-        if frame.meta.monochrome:
-            data = np.repeat(data[:, :, cfa[0][0], None], 3, axis=2)
-        return frame.replace(data=data, space=Space.CAMERA, saturation=1.0)
+        return apply(self, frame)
 
-    def as_rows(self, before: Outline, frame: Frame | None = None) -> Step | None:
-        """Return how rows are made; None for ``half``, whose rows are not those of the mosaic."""
-        if self.method == "half":
-            return None
+    def as_rows(self, before: Outline, frame: Frame | None = None) -> Step:
+        """Return how rows are made."""
+        height, width, cfa = before.height, before.width, before.meta.cfa
         after = before.replace(space=Space.CAMERA, saturation=1.0)
+        if self.method == "half":
+            window = half(height, width, cfa)
+            return Step(window, after.replace(height=height // window.cell, width=width // window.cell))
         if before.meta.monochrome:
-            return Step(Rows(_grey_rows, ()), after)
-        return Step(bilinear(before.height, before.width, before.meta.cfa), after)
+            return Step(Window(loops.before(_grey_rows)), after)
+        return Step(bayer(height, width, cfa) or bilinear(height, width, cfa), after)

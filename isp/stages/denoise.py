@@ -11,7 +11,8 @@ from isp.denoisers import METHODS, filtered
 from isp.errors import require, require_choice
 from isp.frame import Frame, Outline, Space
 from isp.parameters import settle
-from isp.rows import Step, apply, check_space
+from isp.bands import apply
+from isp.rows import Step, check_space
 from isp.stages.options import number
 
 

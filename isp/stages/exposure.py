@@ -12,7 +12,8 @@ from isp.errors import require
 from isp.frame import Frame, Meta, Outline, Space
 from isp.jit import kernel
 from isp.parameters import settle
-from isp.rows import Rows, Step, apply
+from isp.bands import apply
+from isp.rows import Point, Points, Step
 
 _BINS = 8192  # of the 16-bit range, as LibRaw counts
 
@@ -24,11 +25,9 @@ def expose(value, gain):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _rows(first, last, source, source_top, target, target_top, gain):  # type: ignore[no-untyped-def]
-    for y in range(first, last):
-        for colour in range(3):
-            for x in range(source.shape[2]):
-                target[y - target_top, colour, x] = expose(source[y - source_top, colour, x], gain)
+def _exposed(value, x, parameters):  # type: ignore[no-untyped-def]
+    gain = parameters[0]
+    return expose(value[0], gain), expose(value[1], gain), expose(value[2], gain)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +85,7 @@ class Exposure:
         if frame is None and self.auto_bright:
             return None
         gain = np.float32(self.gain(frame) if frame else 2.0 ** self._stops(before.meta))
-        return Step(Rows(_rows, (gain,)) if gain != 1 else None, before)
+        return Step(Points(Point(_exposed), (gain,)) if gain != 1 else None, before)
 
     def gain(self, frame: Frame) -> float:
         """Return the factor that this stage would multiply a frame by."""

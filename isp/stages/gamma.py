@@ -11,7 +11,8 @@ from isp.errors import ParameterError, require, require_choice
 from isp.frame import Frame, Outline, Space
 from isp.jit import kernel
 from isp.parameters import settle
-from isp.rows import Rows, Step, apply
+from isp.bands import apply
+from isp.rows import Point, Points, Step
 from isp.stages.options import numbers
 
 METHODS = ("srgb", "bt709", "linear", "power", "two_part")
@@ -28,12 +29,13 @@ def encode(value, power, slope, knee, offset):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _rows(first, last, source, source_top, target, target_top, power, slope, knee, offset):  # type: ignore[no-untyped-def]
-    for y in range(first, last):
-        for colour in range(3):
-            for x in range(source.shape[2]):
-                value = source[y - source_top, colour, x]
-                target[y - target_top, colour, x] = encode(value, power, slope, knee, offset)
+def _encoded(value, x, parameters):  # type: ignore[no-untyped-def]
+    power, slope, knee, offset = parameters
+    return (
+        encode(value[0], power, slope, knee, offset),
+        encode(value[1], power, slope, knee, offset),
+        encode(value[2], power, slope, knee, offset),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +121,8 @@ class Gamma:
 
     def as_rows(self, before: Outline, frame: Frame | None = None) -> Step:
         """Return how rows are made."""
-        rows = Rows(_rows, tuple(np.float32(number) for number in self.curve()))
-        return Step(rows, before.replace(space=Space.DISPLAY, encoding=self.encoding))
+        points = Points(Point(_encoded), tuple(np.float32(number) for number in self.curve()))
+        return Step(points, before.replace(space=Space.DISPLAY, encoding=self.encoding))
 
 
 def two_part(power: float, slope: float) -> tuple[float, float, float, float]:

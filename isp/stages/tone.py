@@ -11,7 +11,8 @@ from isp.errors import require, require_choice
 from isp.frame import Frame, Outline, Space
 from isp.jit import kernel
 from isp.parameters import settle
-from isp.rows import Rows, Step, apply
+from isp.bands import apply
+from isp.rows import Point, Points, Step
 
 
 @kernel
@@ -23,12 +24,10 @@ def camera_curve(value, contrast, shoulder):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _rows(first, last, source, source_top, target, target_top, contrast, shoulder):  # type: ignore[no-untyped-def]
-    for y in range(first, last):
-        for colour in range(3):
-            for x in range(source.shape[2]):
-                value = source[y - source_top, colour, x]
-                target[y - target_top, colour, x] = camera_curve(value, contrast, shoulder)
+def _toned(value, x, parameters):  # type: ignore[no-untyped-def]
+    contrast, shoulder = parameters
+    r, g, b = value
+    return camera_curve(r, contrast, shoulder), camera_curve(g, contrast, shoulder), camera_curve(b, contrast, shoulder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,4 +85,4 @@ class Tone:
         """Return how rows are made."""
         if self.method == "none":
             return Step(None, before)
-        return Step(Rows(_rows, (np.float32(self.contrast), np.float32(self.shoulder))), before)
+        return Step(Points(Point(_toned), (np.float32(self.contrast), np.float32(self.shoulder))), before)

@@ -16,7 +16,8 @@ from isp.errors import ParameterError, StageError, require, require_choice
 from isp.frame import Frame, Meta, Outline, Space
 from isp.jit import kernel
 from isp.parameters import settle
-from isp.rows import Rows, Step, apply
+from isp.bands import apply
+from isp.rows import Point, Points, Step
 from isp.stages.options import numbers, options
 
 logger = logging.getLogger(__name__)
@@ -32,18 +33,18 @@ def brighten(value, gain):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _rows(first, last, source, source_top, target, target_top, gain):  # type: ignore[no-untyped-def]
-    for y in range(first, last):
-        for x in range(source.shape[1]):
-            target[y - target_top, x] = brighten(source[y - source_top, x], gain[y, x])
+def _brightened(value, x, gains):  # type: ignore[no-untyped-def]
+    return brighten(value, gains[x])
 
 
 @kernel
-def _colour_rows(first, last, source, source_top, target, target_top, gain):  # type: ignore[no-untyped-def]
-    for y in range(first, last):
-        for colour in range(3):
-            for x in range(source.shape[2]):
-                target[y - target_top, colour, x] = brighten(source[y - source_top, colour, x], gain[y, x, colour])
+def _colours_brightened(value, x, gains):  # type: ignore[no-untyped-def]
+    return brighten(value[0], gains[x, 0]), brighten(value[1], gains[x, 1]), brighten(value[2], gains[x, 2])
+
+
+@kernel
+def _of_row(y, parameters):  # type: ignore[no-untyped-def]
+    return parameters[0][y]
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,9 +157,9 @@ class Vignetting:
         else:
             gain = np.ones(shape, np.float32)  # the masked border, if the frame has one, stays as it is
             gain[before.meta.active.slices] = field if field.ndim == len(shape) else field[:, :, None]
-        rows = Rows(_rows if len(shape) == 2 else _colour_rows, (gain,))
+        points = Points(Point(_brightened if len(shape) == 2 else _colours_brightened, _of_row), (gain,))
         saturation = gain if np.all(before.saturation == np.float32(1)) else gain * before.saturation
-        return Step(rows, before.replace(saturation=saturation))
+        return Step(points, before.replace(saturation=saturation))
 
     def gains(self, meta: Meta, ndim: int = 2) -> NDArray[np.float32]:
         """Return the gain field over a file's active area, float32 (height, width); from the file with ndim 3, (.., 3).

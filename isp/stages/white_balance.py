@@ -16,7 +16,8 @@ from isp.frame import Frame, Gains, Meta, Outline, Space
 from isp.geometry import picture_to_frame
 from isp.jit import kernel
 from isp.parameters import settle
-from isp.rows import Rows, Step, apply
+from isp.bands import apply
+from isp.rows import Point, Points, Step
 from isp.stages import neutral
 from isp.stages.options import number, numbers
 
@@ -33,28 +34,56 @@ def balance(value, gain, limit):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _rows(first, last, source, source_top, target, target_top, gains, limit):  # type: ignore[no-untyped-def]
-    period = gains.shape[0]
-    for y in range(first, last):
-        for x in range(source.shape[1]):
-            target[y - target_top, x] = balance(source[y - source_top, x], gains[y % period, x], limit)
+def _by_column(value, x, row):  # type: ignore[no-untyped-def]
+    gains, limit = row
+    return balance(value, gains[x], limit)
 
 
 @kernel
-def _limited_rows(first, last, source, source_top, target, target_top, gains, limit):  # type: ignore[no-untyped-def]
-    period = gains.shape[0]
-    for y in range(first, last):
-        for x in range(source.shape[1]):
-            target[y - target_top, x] = balance(source[y - source_top, x], gains[y % period, x], limit[y, x])
+def _columns_of_row(y, parameters):  # type: ignore[no-untyped-def]
+    gains, limit = parameters
+    return gains[y % gains.shape[0]], limit
 
 
 @kernel
-def _colour_rows(first, last, source, source_top, target, target_top, gains, limit):  # type: ignore[no-untyped-def]
-    for y in range(first, last):
-        for colour in range(3):
-            for x in range(source.shape[2]):
-                value = balance(source[y - source_top, colour, x], gains[colour], limit[y, x, colour])
-                target[y - target_top, colour, x] = value
+def _by_parity(value, x, row):  # type: ignore[no-untyped-def]
+    even, odd, limit = row
+    return balance(value, odd if x & 1 else even, limit)
+
+
+@kernel
+def _parities_of_row(y, parameters):  # type: ignore[no-untyped-def]
+    gains, limit = parameters
+    return gains[y % gains.shape[0], 0], gains[y % gains.shape[0], 1], limit
+
+
+@kernel
+def _below_limits(value, x, row):  # type: ignore[no-untyped-def]
+    gains, limits = row
+    return balance(value, gains[x], limits[x])
+
+
+@kernel
+def _limits_of_row(y, parameters):  # type: ignore[no-untyped-def]
+    gains, limits = parameters
+    return gains[y % gains.shape[0]], limits[y]
+
+
+@kernel
+def _colours_balanced(value, x, row):  # type: ignore[no-untyped-def]
+    r, g, b = value
+    of_r, of_g, of_b, limits = row
+    return balance(r, of_r, limits[x, 0]), balance(g, of_g, limits[x, 1]), balance(b, of_b, limits[x, 2])
+
+
+@kernel
+def _colours_of_row(y, parameters):  # type: ignore[no-untyped-def]
+    of_r, of_g, of_b, limits = parameters
+    return of_r, of_g, of_b, limits[y]
+
+
+_BY_COLUMN, _BY_PARITY = Point(_by_column, _columns_of_row), Point(_by_parity, _parities_of_row)
+_BELOW_LIMITS, _OF_COLOURS = Point(_below_limits, _limits_of_row), Point(_colours_balanced, _colours_of_row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,16 +198,19 @@ class WhiteBalance:
         limit = _limit(before) if self.clip else np.float32(np.inf)
         if colour:
             gains = np.array(change, np.float32)
-            rows = Rows(_colour_rows, (gains, np.broadcast_to(limit, before.shape)))
+            points = Points(_OF_COLOURS, (*gains, np.broadcast_to(limit, before.shape)))
         else:
             pattern = tuple(tuple(change[site] for site in row) for row in before.meta.cfa)
             gains = tile_columns(pattern, before.width)
-            rows = Rows(_limited_rows if np.ndim(limit) else _rows, (gains, limit))
+            if np.ndim(limit):
+                points = Points(_BELOW_LIMITS, (tile(gains, len(gains), before.width), limit))
+            else:
+                points = Points(_BY_PARITY if gains.shape[1] == 2 else _BY_COLUMN, (gains, limit))
         if not self.clip:
             of_sites = gains if colour else tile(gains, before.height, before.width)
             limit = np.asarray(of_sites * np.asarray(before.saturation, np.float32))
             limit = np.broadcast_to(limit, before.shape)
-        return Step(rows, before.replace(gains=after, saturation=limit if np.ndim(limit) else float(limit)))
+        return Step(points, before.replace(gains=after, saturation=limit if np.ndim(limit) else float(limit)))
 
     def measures(self, meta: Meta) -> bool:
         """Whether the gains for a file depend on its pixels."""

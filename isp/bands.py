@@ -1,0 +1,171 @@
+"""The schedule: rows made in bands that stay in the cache, bands shared among threads.
+
+There is no formula here and no stage by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import reduce
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isp.frame import Frame
+from isp.jit import Kernel
+from isp.loops import (
+    SAME,
+    after,
+    each_pixel,
+    each_site,
+    each_site_by_parity,
+    looked_up,
+    looked_up_by_parity,
+    woven,
+)
+from isp.rows import Point, Points, RowStage, Table, Window, check_space
+from isp.threads import over_rows
+
+_BAND_BYTES = 1 << 19  # of the widest buffer: two fit into the second-level cache of most processors
+_BAND_ROWS = 64
+
+Work = Points | Window | Table
+Shape = tuple[int, ...]
+
+
+class Pass(NamedTuple):
+    """A window, if there is one, and the functions of one pixel after it: one kernel."""
+
+    kernel: Kernel
+    parameters: Any
+    halo: int
+    cell: int
+    shape: Shape  # of the result
+    by_parity: bool  # whether it writes a mosaic whose even and odd columns lie apart
+
+
+def apply(stage: RowStage, frame: Frame) -> Frame:
+    """Run one stage on a whole frame."""
+    check_space(stage, frame)
+    step = stage.as_rows(frame.outline, frame)
+    assert step is not None, "a stage that sees the frame knows what to do"
+    if step.work is None:
+        return frame if step.after is frame.outline else step.after.filled(frame.data)
+    return step.after.filled(run(frame.data, [step.work], [step.after.shape], np.float32))
+
+
+def run(source: NDArray[Any], works: Sequence[Work], shapes: Sequence[Shape], dtype: Any) -> NDArray[Any]:
+    """Return what several works, one after the other, make of an image.
+
+    Parameters
+    ----------
+    source : ndarray
+        Mosaic or three colours.
+    works : sequence of Points, Window or Table
+        At least one. A Table comes last.
+    shapes : sequence of tuple
+        Of the images that they make.
+    dtype : dtype
+        Of the result.
+    """
+    out = np.empty(shapes[-1], dtype)
+    passes = _passes(works, shapes, source.ndim == 2)
+    heights = [len(source), *(each.shape[0] for each in passes)]
+    first_source = by_rows(source)
+    last_target = out if isinstance(works[-1], Table) else by_rows(out)
+    band = _rows_of_a_band(passes)
+
+    def bands(first: int, last: int) -> None:
+        buffers = _buffers(passes, band)
+        for top in range(first, last, band):
+            spans = _spans(passes, heights, top, min(top + band, last))
+            image, image_top = first_source, 0
+            for number, each in enumerate(passes):
+                span = spans[number]
+                target, target_top = (buffers[number], span[0]) if number < len(buffers) else (last_target, 0)
+                each.kernel(*span, image, image_top, target, target_top, each.parameters)
+                image, image_top = target, target_top
+
+    over_rows(bands, len(out))
+    return out
+
+
+def by_rows(image: NDArray[Any]) -> NDArray[Any]:
+    """Return a colour image as (rows, 3, columns), a mosaic as it is; a view."""
+    return image.transpose(0, 2, 1) if image.ndim == 3 else image
+
+
+def _passes(works: Sequence[Work], shapes: Sequence[Shape], mosaic: bool) -> list[Pass]:
+    """Cut works into passes: a window begins one, unless it begins with the first; points go along."""
+    groups: list[tuple[list[Work], Shape]] = []
+    for work, shape in zip(works, shapes, strict=True):
+        if not groups or isinstance(work, Window):
+            groups.append(([], shape))
+        groups[-1] = ([*groups[-1][0], work], shape)
+    first = groups[0][0][0]
+    if isinstance(first, Window) and first.by_parity:
+        groups.insert(0, ([Points(SAME)], (*shapes[0][:1], shapes[0][1])))
+    result = []
+    for number, (group, shape) in enumerate(groups):
+        following = groups[number + 1][0][0] if number + 1 < len(groups) else None
+        apart = isinstance(following, Window) and following.by_parity
+        result.append(_as_pass(group, shape, mosaic and number == 0, apart))
+    return result
+
+
+def _as_pass(group: list[Work], shape: Shape, mosaic: bool, apart: bool) -> Pass:
+    window = group[0] if isinstance(group[0], Window) else None
+    points = [(work.point, work.parameters) for work in group if isinstance(work, Points | Table)]
+    point, parameters = reduce(_joined, points) if points else (SAME, ())
+    if window is not None:
+        kernel, parameters = window.make(point), (window.parameters, parameters)
+    elif mosaic:
+        kernel = (each_site_by_parity if apart else each_site)(point)
+    else:
+        kernel = each_pixel(point)
+    split = window is not None and window.by_parity
+    if isinstance(group[-1], Table):
+        kernel = (looked_up_by_parity if split else looked_up)(kernel)
+        parameters = (parameters, group[-1].values)
+    elif split:
+        kernel = woven(kernel)
+    return Pass(kernel, parameters, window.halo if window else 0, window.cell if window else 1, shape, apart)
+
+
+def _joined(first: tuple[Point, Any], second: tuple[Point, Any]) -> tuple[Point, Any]:
+    return after(first[0], second[0]), (first[1], second[1])
+
+
+def _spans(passes: Sequence[Pass], heights: Sequence[int], first: int, last: int) -> list[tuple[int, int]]:
+    """Return which rows each pass has to make, so that the last can make first..last; some are made twice."""
+    spans = [(first, last)]
+    for number in range(len(passes) - 1, 0, -1):
+        halo, cell = passes[number].halo, passes[number].cell
+        first, last = max(0, first * cell - halo), min(heights[number], last * cell + halo)
+        spans.insert(0, (first, last))
+    return spans
+
+
+def _width_in_memory(each: Pass) -> Shape:
+    """Return the shape of one row of a pass in a buffer."""
+    width = each.shape[1]
+    if len(each.shape) == 3:
+        return (3, width)
+    return (2, (width + 1) // 2) if each.by_parity else (width,)
+
+
+def _rows_of_a_band(passes: Sequence[Pass]) -> int:
+    """Return as many rows of the result as let every buffer stay in the cache."""
+    widest = max((4 * int(np.prod(_width_in_memory(each))) for each in passes[:-1]), default=0)
+    return max(8, min(_BAND_ROWS, _BAND_BYTES // widest)) if widest else 1 << 30
+
+
+def _buffers(passes: Sequence[Pass], band: int) -> list[NDArray[np.float32]]:
+    """Return where every pass but the last puts its band."""
+    rows = [band]
+    for each in passes[:0:-1]:
+        rows.insert(0, rows[0] * each.cell + 2 * each.halo)
+    return [
+        np.empty((count, *_width_in_memory(each)), np.float32) for count, each in zip(rows, passes[:-1], strict=False)
+    ]

@@ -1,0 +1,188 @@
+"""The compiled loops around the functions of the stages; no arithmetic.
+
+A kernel is called as ``kernel(first, last, source, source_top, target, target_top, parameters)`` and writes the rows
+first..last of its image into `target`, whose first row is row `target_top` of the image; `source` begins at row
+`source_top` and holds as many rows more on both sides as the kernel reads, as far as the image has them. Three colours
+come as (rows, 3, columns), a view of a frame or a buffer of planes: kernels need not know. Even and odd columns that
+lie apart come as (rows, 2, columns) and (rows, 3, 2, columns).
+
+These functions return kernels made of kernels: numba compiles each combination once, and the functions of one pixel
+disappear in the loop that calls them.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+
+import numpy as np
+
+from isp.jit import Kernel, combination, kernel
+from isp.rows import Point
+
+
+@kernel
+def _same(value, x, row):  # type: ignore[no-untyped-def]
+    return value
+
+
+SAME = Point(_same)
+
+
+def after(first: Point, second: Point) -> Point:
+    """Return `second` of `first`; its parameters are a pair of theirs."""
+    return Point(_function_of_both(first.function, second.function), _row_of_both(first.of_row, second.of_row))
+
+
+@combination
+def _function_of_both(first: Kernel, second: Kernel) -> Kernel:
+    @kernel
+    def both(value, x, row):  # type: ignore[no-untyped-def]
+        return second(first(value, x, row[0]), x, row[1])
+
+    return both
+
+
+@combination
+def _row_of_both(first: Kernel, second: Kernel) -> Kernel:
+    @kernel
+    def both(y, parameters):  # type: ignore[no-untyped-def]
+        return first(y, parameters[0]), second(y, parameters[1])
+
+    return both
+
+
+@combination
+def each_site(point: Point) -> Kernel:
+    """Make a mosaic of a mosaic."""
+    function, of_row = point
+
+    @kernel
+    def rows(first, last, source, source_top, target, target_top, parameters):  # type: ignore[no-untyped-def]
+        for y in range(first, last):
+            row, out, here = source[y - source_top], target[y - target_top], of_row(y, parameters)
+            for x in range(0, out.size - 1, 2):
+                out[x], out[x + 1] = function(np.float32(row[x]), x, here), function(np.float32(row[x + 1]), x + 1, here)
+            if out.size % 2:
+                out[out.size - 1] = function(np.float32(row[out.size - 1]), out.size - 1, here)
+
+    return rows
+
+
+@combination
+def each_site_by_parity(point: Point) -> Kernel:
+    """Make a mosaic whose even and odd columns lie apart of one as the sensor stores it."""
+    function, of_row = point
+
+    @kernel
+    def rows(first, last, source, source_top, target, target_top, parameters):  # type: ignore[no-untyped-def]
+        for y in range(first, last):
+            row, even, odd = source[y - source_top], target[y - target_top, 0], target[y - target_top, 1]
+            here = of_row(y, parameters)
+            for pair in range(row.size // 2):
+                even[pair] = function(np.float32(row[2 * pair]), 2 * pair, here)
+                odd[pair] = function(np.float32(row[2 * pair + 1]), 2 * pair + 1, here)
+            if row.size % 2:
+                even[row.size // 2] = function(np.float32(row[row.size - 1]), row.size - 1, here)
+
+    return rows
+
+
+@combination
+def each_pixel(point: Point) -> Kernel:
+    """Make three colours of three colours."""
+    function, of_row = point
+
+    @kernel
+    def rows(first, last, source, source_top, target, target_top, parameters):  # type: ignore[no-untyped-def]
+        for y in range(first, last):
+            r, g, b = source[y - source_top, 0], source[y - source_top, 1], source[y - source_top, 2]
+            red, green, blue = target[y - target_top, 0], target[y - target_top, 1], target[y - target_top, 2]
+            here = of_row(y, parameters)
+            for x in range(red.size):
+                red[x], green[x], blue[x] = function((r[x], g[x], b[x]), x, here)
+
+    return rows
+
+
+def before(rows_of_colours: Kernel) -> Callable[[Point], Kernel]:
+    """Return what makes, of a function of one pixel, the kernel whose results go through it: `Window.make`."""
+    return functools.partial(_followed, rows_of_colours)
+
+
+@combination
+def _followed(rows_of_colours: Kernel, point: Point) -> Kernel:
+    pixels = each_pixel(point)
+
+    @kernel
+    def rows(first, last, source, source_top, target, target_top, parameters):  # type: ignore[no-untyped-def]
+        planes = np.empty((1, 3, target.shape[2]), np.float32)
+        for y in range(first, last):  # row by row, so that what is made is still in the cache
+            rows_of_colours(y, y + 1, source, source_top, planes, y, parameters[0])
+            pixels(y, y + 1, planes, y, target, target_top, parameters[1])
+
+    @kernel
+    def alone(first, last, source, source_top, target, target_top, parameters):  # type: ignore[no-untyped-def]
+        rows_of_colours(first, last, source, source_top, target, target_top, parameters[0])
+
+    return alone if point is SAME else rows
+
+
+@combination
+def woven(rows_by_parity: Kernel) -> Kernel:
+    """Put even and odd columns together again."""
+
+    @kernel
+    def rows(first, last, source, source_top, target, target_top, parameters):  # type: ignore[no-untyped-def]
+        width = target.shape[2]
+        planes = np.empty((1, 3, 2, (width + 1) // 2), np.float32)
+        for y in range(first, last):
+            rows_by_parity(y, y + 1, source, source_top, planes, y, parameters)
+            for colour in range(3):
+                even, odd, out = planes[0, colour, 0], planes[0, colour, 1], target[y - target_top, colour]
+                for pair in range(width // 2):
+                    out[2 * pair], out[2 * pair + 1] = even[pair], odd[pair]
+                if width % 2:
+                    out[width - 1] = even[width // 2]
+
+    return rows
+
+
+@combination
+def looked_up(rows_of_entries: Kernel) -> Kernel:
+    """Look the numbers of a table's entries up, which a kernel makes, and write (rows, columns, 3)."""
+
+    @kernel
+    def rows(first, last, source, source_top, target, target_top, parameters):  # type: ignore[no-untyped-def]
+        table, width = parameters[1], target.shape[1]
+        entries = np.empty((1, 3, width), np.uint16)
+        for y in range(first, last):
+            rows_of_entries(y, y + 1, source, source_top, entries, y, parameters[0])
+            red, green, blue, out = entries[0, 0], entries[0, 1], entries[0, 2], target[y - target_top]
+            for x in range(width):
+                out[x, 0], out[x, 1], out[x, 2] = table[red[x]], table[green[x]], table[blue[x]]
+
+    return rows
+
+
+@combination
+def looked_up_by_parity(rows_of_entries: Kernel) -> Kernel:
+    """Do as `looked_up` does with a kernel that writes even and odd columns apart."""
+
+    @kernel
+    def rows(first, last, source, source_top, target, target_top, parameters):  # type: ignore[no-untyped-def]
+        table, width = parameters[1], target.shape[1]
+        entries = np.empty((1, 3, 2, (width + 1) // 2), np.uint16)
+        for y in range(first, last):
+            rows_of_entries(y, y + 1, source, source_top, entries, y, parameters[0])
+            even, odd, out = entries[0, :, 0], entries[0, :, 1], target[y - target_top]
+            for pair in range(width // 2):
+                x = 2 * pair
+                out[x, 0], out[x, 1], out[x, 2] = table[even[0, pair]], table[even[1, pair]], table[even[2, pair]]
+                x = 2 * pair + 1
+                out[x, 0], out[x, 1], out[x, 2] = table[odd[0, pair]], table[odd[1, pair]], table[odd[2, pair]]
+            if width % 2:
+                x, pair = width - 1, width // 2
+                out[x, 0], out[x, 1], out[x, 2] = table[even[0, pair]], table[even[1, pair]], table[even[2, pair]]
+
+    return rows
