@@ -18,10 +18,12 @@ from isp.loops import (
     SAME,
     after,
     each_pixel,
+    each_pixel_by_parity,
     each_site,
     each_site_by_parity,
     looked_up,
     looked_up_by_parity,
+    parted,
     woven,
 )
 from isp.rows import Point, Points, RowStage, Table, Window, check_space
@@ -42,7 +44,7 @@ class Pass(NamedTuple):
     halo: int
     cell: int
     shape: Shape  # of the result
-    by_parity: bool  # whether it writes a mosaic whose even and odd columns lie apart
+    by_parity: bool  # whether it writes even and odd columns apart
 
 
 def apply(stage: RowStage, frame: Frame) -> Frame:
@@ -70,7 +72,7 @@ def run(source: NDArray[Any], works: Sequence[Work], shapes: Sequence[Shape], dt
         Of the result.
     """
     out = np.empty(shapes[-1], dtype)
-    passes = _passes(works, shapes, source.ndim == 2)
+    passes = _passes(works, shapes, source.shape)
     heights = [len(source), *(each.shape[0] for each in passes)]
     first_source = by_rows(source)
     last_target = out if isinstance(works[-1], Table) else by_rows(out)
@@ -96,7 +98,7 @@ def by_rows(image: NDArray[Any]) -> NDArray[Any]:
     return image.transpose(0, 2, 1) if image.ndim == 3 else image
 
 
-def _passes(works: Sequence[Work], shapes: Sequence[Shape], mosaic: bool) -> list[Pass]:
+def _passes(works: Sequence[Work], shapes: Sequence[Shape], before: Shape) -> list[Pass]:
     """Cut works into passes: a window begins one, unless it begins with the first; points go along."""
     groups: list[tuple[list[Work], Shape]] = []
     for work, shape in zip(works, shapes, strict=True):
@@ -105,31 +107,33 @@ def _passes(works: Sequence[Work], shapes: Sequence[Shape], mosaic: bool) -> lis
         groups[-1] = ([*groups[-1][0], work], shape)
     first = groups[0][0][0]
     if isinstance(first, Window) and first.by_parity:
-        groups.insert(0, ([Points(SAME)], (*shapes[0][:1], shapes[0][1])))
+        groups.insert(0, ([Points(SAME)], before))
     result = []
     for number, (group, shape) in enumerate(groups):
         following = groups[number + 1][0][0] if number + 1 < len(groups) else None
         apart = isinstance(following, Window) and following.by_parity
-        result.append(_as_pass(group, shape, mosaic and number == 0, apart))
+        result.append(_as_pass(group, shape, apart))
     return result
 
 
-def _as_pass(group: list[Work], shape: Shape, mosaic: bool, apart: bool) -> Pass:
+def _as_pass(group: list[Work], shape: Shape, apart: bool) -> Pass:
     window = group[0] if isinstance(group[0], Window) else None
     points = [(work.point, work.parameters) for work in group if isinstance(work, Points | Table)]
     point, parameters = reduce(_joined, points) if points else (SAME, ())
     if window is not None:
         kernel, parameters = window.make(point), (window.parameters, parameters)
-    elif mosaic:
+    elif len(shape) == 2:
         kernel = (each_site_by_parity if apart else each_site)(point)
     else:
-        kernel = each_pixel(point)
-    split = window is not None and window.by_parity
+        kernel = (each_pixel_by_parity if apart else each_pixel)(point)
+    lies_apart = window.by_parity if window is not None else apart
     if isinstance(group[-1], Table):
-        kernel = (looked_up_by_parity if split else looked_up)(kernel)
+        kernel = (looked_up_by_parity if lies_apart else looked_up)(kernel)
         parameters = (parameters, group[-1].values)
-    elif split:
+    elif lies_apart and not apart:
         kernel = woven(kernel)
+    elif apart and not lies_apart:
+        kernel = parted(kernel)
     return Pass(kernel, parameters, window.halo if window else 0, window.cell if window else 1, shape, apart)
 
 
@@ -150,9 +154,8 @@ def _spans(passes: Sequence[Pass], heights: Sequence[int], first: int, last: int
 def _width_in_memory(each: Pass) -> Shape:
     """Return the shape of one row of a pass in a buffer."""
     width = each.shape[1]
-    if len(each.shape) == 3:
-        return (3, width)
-    return (2, (width + 1) // 2) if each.by_parity else (width,)
+    columns = (2, (width + 1) // 2) if each.by_parity else (width,)
+    return (3, *columns) if len(each.shape) == 3 else columns
 
 
 def _rows_of_a_band(passes: Sequence[Pass]) -> int:

@@ -105,9 +105,47 @@ def each_pixel(point: Point) -> Kernel:
     return rows
 
 
-def before(rows_of_colours: Kernel) -> Callable[[Point], Kernel]:
+@combination
+def each_pixel_by_parity(point: Point) -> Kernel:
+    """Make three colours, even and odd columns apart, of three colours."""
+    function, of_row = point
+
+    @kernel
+    def rows(first, last, source, source_top, target, target_top, parameters):  # type: ignore[no-untyped-def]
+        for y in range(first, last):
+            r, g, b = source[y - source_top, 0], source[y - source_top, 1], source[y - source_top, 2]
+            red, green, blue = target[y - target_top, 0], target[y - target_top, 1], target[y - target_top, 2]
+            here = of_row(y, parameters)
+            for parity in range(2):
+                for x in range(parity, r.size, 2):
+                    value = function((r[x], g[x], b[x]), x, here)
+                    red[parity, x // 2], green[parity, x // 2], blue[parity, x // 2] = value
+
+    return rows
+
+
+@combination
+def _each_pixel_of_parities(point: Point) -> Kernel:
+    function, of_row = point
+
+    @kernel
+    def rows(first, last, source, source_top, target, target_top, parameters):  # type: ignore[no-untyped-def]
+        for y in range(first, last):
+            here = of_row(y, parameters)
+            for parity in range(2):
+                planes, out = source[y - source_top], target[y - target_top]
+                r, g, b = planes[0, parity], planes[1, parity], planes[2, parity]
+                red, green, blue = out[0, parity], out[1, parity], out[2, parity]
+                for pair in range(r.size):
+                    value = function((r[pair], g[pair], b[pair]), 2 * pair + parity, here)
+                    red[pair], green[pair], blue[pair] = value
+
+    return rows
+
+
+def before(rows_of_colours: Kernel, *, by_parity: bool = False) -> Callable[[Point], Kernel]:
     """Return what makes, of a function of one pixel, the kernel whose results go through it: `Window.make`."""
-    return functools.partial(_followed, rows_of_colours)
+    return functools.partial(_followed_by_parity if by_parity else _followed, rows_of_colours)
 
 
 @combination
@@ -121,11 +159,47 @@ def _followed(rows_of_colours: Kernel, point: Point) -> Kernel:
             rows_of_colours(y, y + 1, source, source_top, planes, y, parameters[0])
             pixels(y, y + 1, planes, y, target, target_top, parameters[1])
 
+    return _alone(rows_of_colours) if point is SAME else rows
+
+
+@combination
+def _followed_by_parity(rows_of_colours: Kernel, point: Point) -> Kernel:
+    pixels = _each_pixel_of_parities(point)
+
     @kernel
-    def alone(first, last, source, source_top, target, target_top, parameters):  # type: ignore[no-untyped-def]
+    def rows(first, last, source, source_top, target, target_top, parameters):  # type: ignore[no-untyped-def]
+        planes = np.empty((1, 3, 2, target.shape[3]), np.float32)
+        for y in range(first, last):
+            rows_of_colours(y, y + 1, source, source_top, planes, y, parameters[0])
+            pixels(y, y + 1, planes, y, target, target_top, parameters[1])
+
+    return _alone(rows_of_colours) if point is SAME else rows
+
+
+@combination
+def _alone(rows_of_colours: Kernel) -> Kernel:
+    @kernel
+    def rows(first, last, source, source_top, target, target_top, parameters):  # type: ignore[no-untyped-def]
         rows_of_colours(first, last, source, source_top, target, target_top, parameters[0])
 
-    return alone if point is SAME else rows
+    return rows
+
+
+@combination
+def parted(rows_of_colours: Kernel) -> Kernel:
+    """Put even and odd columns apart."""
+
+    @kernel
+    def rows(first, last, source, source_top, target, target_top, parameters):  # type: ignore[no-untyped-def]
+        planes = np.empty((1, 3, source.shape[source.ndim - 1]), np.float32)
+        for y in range(first, last):
+            rows_of_colours(y, y + 1, source, source_top, planes, y, parameters)
+            for colour in range(3):
+                row, out = planes[0, colour], target[y - target_top, colour]
+                for x in range(row.size):
+                    out[x % 2, x // 2] = row[x]
+
+    return rows
 
 
 @combination

@@ -1,4 +1,4 @@
-"""Denoisers by name: functions from a window and the image's height to how rows are made of rows."""
+"""Denoisers by name: functions from a window and the image's height and width to how rows are made of rows."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from isp.denoisers.median import median
 from isp.bands import run
 from isp.rows import Window
 
-METHODS: dict[str, Callable[[int, int], Window]] = {"mean": mean, "median": median}
+METHODS: dict[str, Callable[[int, int, int], Window]] = {"mean": mean, "median": median}
 
 
-def filtered(planes: NDArray[np.float32], method: str, window: int) -> NDArray[np.float32]:
-    """Return (H, W, C) planes through a denoiser, each by itself."""
-    return run(planes, [METHODS[method](window, len(planes))], [planes.shape], np.float32)
+def filtered(plane: NDArray[np.float32], method: str, window: int) -> NDArray[np.float32]:
+    """Return an (H, W) image through a denoiser."""
+    colours = np.broadcast_to(plane[:, :, None], (*plane.shape, 3))
+    return run(colours, [METHODS[method](window, *plane.shape)], [colours.shape], np.float32)[:, :, 0]
 
 
 __all__ = ["METHODS", "filtered", "mean", "median"]

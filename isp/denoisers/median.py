@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from isp.denoisers.columns import BLOCK, block_of_columns, repeat_border, three_rows
 from isp.jit import kernel
 from isp.loops import before
 from isp.rows import Window
@@ -18,13 +19,11 @@ def sorted_three(a, b, c):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def middle_of_nine(a, b, c, d, e, f, g, h, i):  # type: ignore[no-untyped-def]
-    """Return the median of nine values: the middle of the greatest low, the middle middle and the least high column."""
-    a, b, c = sorted_three(a, b, c)
-    d, e, f = sorted_three(d, e, f)
-    g, h, i = sorted_three(g, h, i)
-    _, middle, _ = sorted_three(b, e, h)
-    _, result, _ = sorted_three(max(a, max(d, g)), middle, min(c, min(f, i)))
+def middle_of_nine(left, centre, right):  # type: ignore[no-untyped-def]
+    """Return the median of three columns in order: the middle of the greatest low, the middle middle, the least high."""
+    _, middle, _ = sorted_three(left[1], centre[1], right[1])
+    lowest, highest = max(left[0], max(centre[0], right[0])), min(left[2], min(centre[2], right[2]))
+    _, result, _ = sorted_three(lowest, middle, highest)
     return result
 
 
@@ -50,24 +49,37 @@ def extremes_outward(values, count):  # type: ignore[no-untyped-def]
 
 @kernel
 def _nine_rows(first, last, source, source_top, target, target_top, parameters):  # type: ignore[no-untyped-def]
-    height, width = parameters[0], source.shape[2]
+    height, width = parameters
+    half = source.shape[3]
+    low, middle, high = (
+        block_of_columns(np.float32(0)),
+        block_of_columns(np.float32(0)),
+        block_of_columns(np.float32(0)),
+    )
     for y in range(first, last):
         for plane in range(source.shape[1]):
-            above = source[max(y - 1, 0) - source_top, plane]
-            here = source[y - source_top, plane]
-            below = source[min(y + 1, height - 1) - source_top, plane]
-            out = target[y - target_top, plane]
-            for x in range(1, width - 1):
-                out[x] = middle_of_nine(
-                    above[x - 1], here[x - 1], below[x - 1], above[x], here[x], below[x],
-                    above[x + 1], here[x + 1], below[x + 1],
-                )  # fmt: skip
-            for x in (0, width - 1):
-                left, right = max(x - 1, 0), min(x + 1, width - 1)
-                out[x] = middle_of_nine(
-                    above[left], here[left], below[left], above[x], here[x], below[x],
-                    above[right], here[right], below[right],
-                )  # fmt: skip
+            for start in range(0, half, BLOCK):
+                stop = min(start + BLOCK, half)
+                least, count = max(start - 1, 0), min(stop + 1, half) - max(start - 1, 0)
+                for parity in range(2):
+                    above, here, below = three_rows(source, source_top, y, height, plane, parity)
+                    above, here, below = above[least:], here[least:], below[least:]
+                    at = least - start + 1
+                    lows, middles, highs = low[parity][at:], middle[parity][at:], high[parity][at:]
+                    for x in range(count):
+                        lows[x], middles[x], highs[x] = sorted_three(above[x], here[x], below[x])
+                repeat_border(low, start, stop, width)
+                repeat_border(middle, start, stop, width)
+                repeat_border(high, start, stop, width)
+                for parity in range(2):
+                    out, other = target[y - target_top, plane, parity][start:], 1 - parity
+                    lows, middles, highs = low[parity][1:], middle[parity][1:], high[parity][1:]
+                    low_beside, middle_beside = low[other][parity:], middle[other][parity:]
+                    high_beside = high[other][parity:]
+                    for x in range(stop - start):
+                        left = low_beside[x], middle_beside[x], high_beside[x]
+                        right = low_beside[x + 1], middle_beside[x + 1], high_beside[x + 1]
+                        out[x] = middle_of_nine(left, (lows[x], middles[x], highs[x]), right)
 
 
 @kernel
@@ -97,12 +109,12 @@ def _rows(first, last, source, source_top, target, target_top, parameters):  # t
             target[y - target_top, plane] = values[1]
 
 
-def median(window: int, height: int) -> Window:
+def median(window: int, height: int, width: int) -> Window:
     """Return the median over window x window pixels, per plane; the border is replicated.
 
     By comparisons without branches, which LLVM vectorises. Of more than nine values, half and two are held at a time;
     the least and the greatest of those cannot be the median, so both go and one more comes, until three are left.
     """
     if window == 3:
-        return Window(before(_nine_rows), (height,), halo=1)
+        return Window(before(_nine_rows, by_parity=True), (height, width), halo=1, by_parity=True)
     return Window(before(_rows), (window, height), halo=window // 2)

@@ -86,12 +86,12 @@ class Denoise:
             return Step(None, before)
         if self.where == "mosaic":
             return None
-        return Step(METHODS[self.method](self.window, before.height), before)
+        return Step(METHODS[self.method](self.window, before.height, before.width), before)
 
     def _on_mosaic(self, mosaic: NDArray[np.float32], down: int, across: int) -> NDArray[np.float32]:
         out = np.empty(mosaic.shape, np.float32)
         for y in range(min(down, len(mosaic))):
             for x in range(min(across, mosaic.shape[1])):
-                plane = np.ascontiguousarray(mosaic[y::down, x::across, None])
-                out[y::down, x::across] = filtered(plane, self.method, self.window)[:, :, 0]
+                plane = np.ascontiguousarray(mosaic[y::down, x::across])
+                out[y::down, x::across] = filtered(plane, self.method, self.window)
         return out
