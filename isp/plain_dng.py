@@ -104,13 +104,15 @@ def without_pixels(file: Source, layout: Layout) -> bytes:
 
     LibRaw stops at the first tile that is no JPEG; so a file without compression is made to claim JPEG.
     """
-    head, tail = bytearray(file.part(0, layout.start)), bytearray(file.part(layout.end))
+    head, tail = np.empty(layout.start, np.uint8), np.empty(file.size - layout.end, np.uint8)
+    file.fill(head, 0)
+    file.fill(tail, layout.end)
     part, start = (head, 0) if layout.compression_at < layout.start else (tail, layout.end)
-    struct.pack_into(layout.byte_order + "H", part, layout.compression_at - start, _LOSSLESS_JPEG)
-    if not tail:
-        return bytes(head)
+    struct.pack_into(layout.byte_order + "H", part.data, layout.compression_at - start, _LOSSLESS_JPEG)
+    if not len(tail):
+        return head.tobytes()
     blocks, rest = divmod(layout.end - layout.start, len(_NOTHING))
-    return b"".join((head, *itertools.repeat(_NOTHING, blocks), _NOTHING[:rest], tail))
+    return b"".join((head.data, *itertools.repeat(_NOTHING, blocks), _NOTHING[:rest], tail.data))
 
 
 def read_mosaic(file: Source, layout: Layout) -> NDArray[np.uint16] | None:
