@@ -46,7 +46,7 @@ def decode(data: bytes, height: int, width: int) -> NDArray[np.unsignedinteger] 
     header = _header(data)
     if header is None or header.height * header.width * header.components != height * width:
         return None
-    if not _is_complete(data, header.end):
+    if 8 * len(data) < height * width or not _is_complete(data, header.end):  # a sample takes one bit or more
         return None
     try:
         samples = imagecodecs.jpeg8_decode(data)

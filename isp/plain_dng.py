@@ -1,7 +1,8 @@
 """Reads the mosaic of a plain DNG past LibRaw: at the speed of memory, or of all processors where it is compressed.
 
 Plain are 16-bit integers without compression and lossless JPEG, in tiles or one strip, without a linearization table.
-LibRaw stays the reader of everything that such a file says, and of all other files; the pixels are equal to its own.
+LibRaw stays the reader of everything that such a file says, and of all other files. The pixels are equal to its own, but
+for two shapes of JPEG tiles that LibRaw 0.22 garbles: wider than the picture, or half as wide with two components.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ def find_layout(picture: Picture) -> Layout | None:
     plain = (
         picture.is_dng
         and picture.sole
-        and picture.numbers(_DNG_VERSION)[:2] > _FIRST_VERSION
+        and picture.numbers(_DNG_VERSION)[:2] >= _FIRST_VERSION
         and compression in (_UNCOMPRESSED, _LOSSLESS_JPEG)
         and own.page.tags[_COMPRESSION].dtype == _SHORT
         and own.integer(_SAMPLES, 1) == own.integer(_FILL_ORDER, 1) == 1

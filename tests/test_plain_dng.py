@@ -1,8 +1,10 @@
 """The mosaics that are read past LibRaw are those that LibRaw reads, and everything else is left to it."""
 
+import dataclasses
 import io
 import os
 import random
+import struct
 from contextlib import contextmanager
 
 import numpy as np
@@ -13,8 +15,11 @@ import tifffile
 from isp import raw as reader
 from isp.errors import RawError
 from isp.frame import Frame
+from isp.lossless_jpeg import decode
+from isp.plain_dng import find_layout
 from isp.raw import read_raw
 from isp.source import Source
+from isp.tiff import find_picture
 
 from .dng_files import gain_map, lossless_tiles, opcode_list, write_dng
 from .paths import shared
@@ -241,6 +246,25 @@ def test_what_libraw_decodes_is_not_copied(tmp_path):
     for crop in ("camera", "full"):
         frame = read_raw(tmp_path / "a.dng", crop=crop)
         assert isinstance(owner(frame.data), rawpy.RawPy) and frame.data.flags.c_contiguous
+
+
+def test_with_two_raw_pictures_libraw_chooses(tmp_path):
+    write_dng(tmp_path / "a.dng", noise())
+    with open(tmp_path / "a.dng", "rb") as file:
+        picture = find_picture(file, "a")
+        assert find_layout(picture) is not None
+        assert find_layout(dataclasses.replace(picture, sole=False)) is None
+
+
+def test_a_jpeg_is_decoded_only_if_it_can_hold_what_it_claims():
+    (jpeg,) = lossless_tiles(noise(), SHAPE).blobs
+    assert np.array_equal(decode(jpeg, *SHAPE), noise())
+    assert np.array_equal(decode(jpeg + bytes(3), SHAPE[1], SHAPE[0]).ravel(), noise().ravel())
+    assert decode(jpeg, SHAPE[0], SHAPE[1] + 1) is None
+    for end in (0, 2, 10, 100, len(jpeg) - 2):
+        assert decode(jpeg[:end], *SHAPE) is None
+    frame = jpeg.index(b"\xff\xc3") + 5
+    assert decode(jpeg[:frame] + struct.pack(">HH", 60000, 60000) + jpeg[frame + 4 :], 60000, 60000) is None
 
 
 def test_a_source_reads_parts():
