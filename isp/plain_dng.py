@@ -1,8 +1,8 @@
 """Reads the mosaic of a plain DNG past LibRaw: at the speed of memory, or of all processors where it is compressed.
 
 Plain are 16-bit integers without compression and lossless JPEG, in tiles or one strip, without a linearization table.
-LibRaw stays the reader of everything that such a file says, and of all other files. The pixels are equal to its own, but
-for two shapes of JPEG tiles that LibRaw 0.22 garbles: wider than the picture, or half as wide with two components.
+LibRaw stays the reader of everything that such a file says, and of all other files. The pixels are equal to its own,
+but for two shapes of JPEG tiles that LibRaw 0.22 garbles: wider than the picture, or half as wide with two components.
 """
 
 from __future__ import annotations
