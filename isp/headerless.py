@@ -15,7 +15,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from isp.errors import ParameterError, RawError, printable, require, require_choice
 from isp.frame import Frame, Gains, Meta, Rectangle, Space
-from isp.source import FilePath, load
+from isp.source import FilePath, Source, reading
 
 _PATTERNS = ("RGGB", "BGGR", "GRBG", "GBRG")
 _DTYPES = {"uint8": 8, "uint10": 10, "uint12": 12, "uint14": 14, "uint16": 16}
@@ -82,17 +82,22 @@ def read_headerless(
     layout = _plain(Layout(width, height, cfa, dtype, black, white, white_balance))  # type: ignore[arg-type]
     white_level, gains = _check(layout, "read_headerless")
     bits, order = _depth(layout.dtype, "read_headerless")
-    file = load(path, _MAX_PIXELS)
-    expected = layout.width * layout.height * (1 if bits == 8 else 2)
-    if len(file.content) != expected:
+    with reading(path, _MAX_PIXELS) as file:
+        pixels = _pixels(file, layout, np.dtype(np.uint8 if bits == 8 else f"{order}u2"))
+    return Frame(pixels, Space.RAW, _meta(layout, white_level, gains, file.name))
+
+
+def _pixels(file: Source, layout: Layout, dtype: np.dtype[Any]) -> NDArray[np.uint16]:
+    expected = layout.width * layout.height * dtype.itemsize
+    if file.size != expected:
         raise RawError(
-            f"{file.name}: has {len(file.content):,} bytes, but {layout.width} x {layout.height} {layout.dtype} are "
+            f"{file.name}: has {file.size:,} bytes, but {layout.width} x {layout.height} {layout.dtype} are "
             f"{expected:,}; "
             "correct the width, height or type"
         )
-    words = np.frombuffer(file.content, np.uint8 if bits == 8 else np.dtype(f"{order}u2"))
-    meta = _meta(layout, white_level, gains, file.name)
-    return Frame(words.reshape(layout.height, layout.width).astype(np.uint16), Space.RAW, meta)
+    pixels = np.empty((layout.height, layout.width), dtype)
+    file.fill(pixels, 0)
+    return pixels.astype(np.uint16, copy=False)
 
 
 def _plain(layout: Layout) -> Layout:

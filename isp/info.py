@@ -15,6 +15,7 @@ from isp.headerless import Layout
 
 _LETTERS = "RGB"
 _PILE, _NEIGHBOURS = 16, 16  # sites at the top value, levels below it
+_ROWS = 64  # counted at a time
 
 
 def describe(source: str | os.PathLike[str], headerless: Layout | None = None) -> dict[str, Any]:
@@ -80,17 +81,22 @@ def _clipping(frame: Frame) -> list[str]:
     if frame.space is not Space.RAW:
         return []
     top = int(frame.data.max())
-    if not frame.meta.white / 2 <= top < frame.meta.white or not _piled_up(frame.data, top):
+    if not frame.meta.white / 2 <= top < frame.meta.white:
         return []
-    share = float(np.count_nonzero(frame.data == top)) / frame.data.size
+    highest, *below = _counts_from(frame.data, top)
+    usual = sum(below) / _NEIGHBOURS
+    if not (highest >= max(_PILE, 1e-4 * frame.data.size) and highest > 4 * usual):  # no light does that
+        return []
     return [
-        f"{share:.2%} of the values are exactly {top} DN, below the white level of {frame.meta.white:g}: the sensor "
-        f"may clip there; --set black_level.white={top} keeps highlights neutral"
+        f"{highest / frame.data.size:.2%} of the values are exactly {top} DN, below the white level of "
+        f"{frame.meta.white:g}: the sensor may clip there; --set black_level.white={top} keeps highlights neutral"
     ]
 
 
-def _piled_up(data: NDArray[np.uint16], top: int) -> bool:
-    """Whether the largest value is far more frequent than those just below it, which no light does."""
-    count = np.count_nonzero(data == top)
-    usual = np.count_nonzero((data < top) & (data >= top - _NEIGHBOURS)) / _NEIGHBOURS
-    return bool(count >= max(_PILE, 1e-4 * data.size) and count > 4 * usual)
+def _counts_from(data: NDArray[np.uint16], top: int) -> list[int]:
+    """Return how often the largest value and those just below it occur, without a second array of that size."""
+    counts = np.zeros(_NEIGHBOURS + 1, np.intp)
+    for first in range(0, len(data), _ROWS):
+        rows = data[first : first + _ROWS]
+        counts += np.bincount(top - rows[rows >= top - _NEIGHBOURS], minlength=len(counts))
+    return [int(count) for count in counts]

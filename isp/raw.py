@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import logging
 from typing import Any, BinaryIO
 
@@ -10,7 +11,7 @@ import numpy as np
 import rawpy
 from numpy.typing import NDArray
 
-from isp.border import masked_border, measure_border
+from isp.border import measure_border
 from isp.calibration import (
     Areas,
     find_areas,
@@ -26,8 +27,9 @@ from isp.dng import read_dng
 from isp.errors import RawError, require, require_choice
 from isp.frame import Frame, Meta, Rectangle, Space
 from isp.headerless import find_sidecar, read_headerless
-from isp.source import FilePath, Source, check_claim, load, opened
-from isp.tags import Story, complete, read_exif, read_story
+from isp.plain_dng import find_layout, read_mosaic, without_pixels
+from isp.source import FilePath, Source, check_claim, explained, identify, reading
+from isp.tags import Story, ask_libraw, ask_thumbnail, read_exif, read_story
 from isp.tiff import Picture, check_jpeg_tiles, check_strips, claimed_size, find_picture
 
 logger = logging.getLogger(__name__)
@@ -70,20 +72,49 @@ def read_raw(source: FilePath | BinaryIO, *, crop: str = "camera", max_pixels: i
     sidecar = find_sidecar(source)
     if sidecar is not None:
         return read_headerless(source, **sidecar._asdict())
-    file = load(source, max_pixels)
-    story = read_story(read_exif(file.content, file.name))
-    picture = find_picture(file.content, file.name)
-    if picture is not None:
-        check_claim(file, *claimed_size(picture), max_pixels)
-        check_strips(picture, len(file.content))
-        check_jpeg_tiles(picture, file.content)
-    with opened(file, max_pixels, story.camera) as raw:
-        return _read(raw, file, complete(story, raw, file.name), picture, crop)
+    with reading(source, max_pixels) as file:
+        story = read_story(read_exif(file.stream, file.name))
+        picture = find_picture(file.stream, file.name)
+        if picture is not None:
+            check_claim(file, *claimed_size(picture), max_pixels)
+            check_strips(picture, file.size)
+            check_jpeg_tiles(picture, file.stream, file.size)
+        with explained(file, story.camera):
+            raw, stored, story = _plain(file, picture, story) or _any(file, story, max_pixels)
+            return _read(raw, stored, file, ask_libraw(story, raw), picture, crop)
 
 
-def _read(raw: rawpy.RawPy, file: Source, story: Story, picture: Picture | None, crop: str) -> Frame:
+def _plain(file: Source, picture: Picture | None, story: Story) -> tuple[rawpy.RawPy, NDArray[np.uint16], Story] | None:
+    """Read the pixels of a plain DNG past LibRaw; None if it is none, or LibRaw must say what is wrong with it."""
+    layout = find_layout(picture) if picture is not None and story.make is not None else None
+    if layout is None:
+        return None
+    raw = rawpy.RawPy()
+    try:
+        raw.open_buffer(io.BytesIO(without_pixels(file, layout)))
+        raw.unpack()
+    except (rawpy.LibRawError, rawpy.NotSupportedError):
+        return None
+    if raw.raw_type != rawpy.RawType.Flat or (raw.sizes.raw_height, raw.sizes.raw_width) != layout[:2]:
+        return None
+    stored = read_mosaic(file, layout)
+    return None if stored is None else (raw, stored, story)
+
+
+def _any(file: Source, story: Story, max_pixels: int) -> tuple[rawpy.RawPy, NDArray[np.uint16], Story]:
+    """Let LibRaw read the pixels; the array is its own memory and keeps it alive."""
+    raw = identify(file, max_pixels)
+    story = ask_thumbnail(story, raw, file.name)
+    raw.unpack()
+    return raw, raw.raw_image, story
+
+
+def _read(
+    raw: rawpy.RawPy, stored: NDArray[np.uint16], file: Source, story: Story, picture: Picture | None, crop: str
+) -> Frame:
     tags = read_dng(picture) if picture is not None and picture.is_dng else None
-    stored, demosaiced = _pixels(raw, file)
+    demosaiced = raw.raw_type == rawpy.RawType.Stack
+    stored = _supported(stored, demosaiced, file)
     areas = find_areas(raw, tags, file.name)
     black, white = read_black(raw, tags, areas.active), read_white(raw, tags)
     monochrome = raw.num_colors == 1
@@ -112,9 +143,8 @@ def _read(raw: rawpy.RawPy, file: Source, story: Story, picture: Picture | None,
         raise RawError(f"{file.name}: white level {meta.white:g} is not above black {highest:g}; the file is damaged")
     if demosaiced:
         return _demosaiced(stored, meta, black, white, areas, crop)
-    masked = masked_border(tags, areas)
-    if masked is not None:
-        meta = dataclasses.replace(meta, border=measure_border(stored, masked, meta.cfa, areas.active))
+    border = measure_border(stored, tags.masked if tags else (), meta.cfa, areas.active)
+    meta = dataclasses.replace(meta, border=border)
     return _cut(stored, meta, areas, crop)
 
 
@@ -125,27 +155,34 @@ def _fitting(deltas: tuple[float, ...], length: int, name: str) -> tuple[float, 
     return ()
 
 
-def _pixels(raw: rawpy.RawPy, file: Source) -> tuple[NDArray[np.uint16], bool]:
-    """Return a view of LibRaw's memory, (H, W) or (H, W, 3), and whether it is demosaiced."""
-    demosaiced = raw.raw_type == rawpy.RawType.Stack
-    stored = raw.raw_image
+def _supported(stored: NDArray[np.uint16], demosaiced: bool, file: Source) -> NDArray[np.uint16]:
+    """Return a view, (H, W) or (H, W, 3)."""
     if demosaiced and stored.ndim == 3 and stored.shape[2] >= 3:
         stored = stored[..., :3]
     elif demosaiced or stored.ndim != 2:
         raise RawError(f"{file.name}: holds {stored.shape[-1]} samples per pixel; only mosaics and three are supported")
     if stored.dtype != np.uint16:
         raise RawError(f"{file.name}: holds {stored.dtype} pixels; convert to a DNG of 16-bit integers")
-    return stored, demosaiced
+    return stored
 
 
 def _cut(stored: NDArray[np.uint16], meta: Meta, areas: Areas, crop: str) -> Frame:
-    """Copy what `crop` asks for out of LibRaw's memory, and tell `meta` where it begins."""
+    """Cut out what `crop` asks for, and tell `meta` where it begins."""
     if crop == "full":
-        meta = _in_full_frame(meta, areas)
-        return Frame(stored.copy(), Space.RAW, meta)
+        return Frame(stored, Space.RAW, _in_full_frame(meta, areas))
     if crop == "active":
         meta = dataclasses.replace(meta, crop=meta.active)
-    return Frame(stored[areas.active.slices].copy(), Space.RAW, meta)
+    return Frame(_to_front(stored, areas.active), Space.RAW, meta)
+
+
+def _to_front(stored: NDArray[np.uint16], area: Rectangle) -> NDArray[np.uint16]:
+    """Move an area to the front of its own memory, where its rows lie close; the rest of `stored` is lost."""
+    if area == (0, 0, *stored.shape):
+        return stored
+    front = stored.reshape(-1)[: area.height * area.width].reshape(area.height, area.width)
+    for target, source in zip(front, stored[area.slices], strict=True):
+        target[:] = source
+    return front
 
 
 def _in_full_frame(meta: Meta, areas: Areas) -> Meta:

@@ -7,9 +7,10 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import rawpy
+from numpy.typing import NDArray
 
 from isp.errors import ParameterError, RawError, printable
 from isp.tiff import is_cut_short
@@ -35,14 +36,33 @@ _BYTES_OVER_PIXELS = 16  # nor more: four 32-bit samples
 
 
 class Source(NamedTuple):
-    """A file in memory."""
+    """A file that is open for reading, not in memory."""
 
     name: str
-    content: bytes
+    stream: BinaryIO
+    size: int
+
+    def part(self, start: int, count: int = -1) -> bytes:
+        """Return `count` bytes from `start` on, or all."""
+        self.stream.seek(start)
+        return self.stream.read(count)
+
+    def fill(self, array: NDArray[Any], start: int) -> None:
+        """Read into an array, without a copy of it.
+
+        Raises
+        ------
+        RawError
+            If the file has become shorter since it was opened.
+        """
+        self.stream.seek(start)
+        if self.stream.readinto(array) != array.nbytes:  # type: ignore[attr-defined]
+            raise RawError(f"{self.name}: became shorter while it was read; copy it from the card again")
 
 
-def load(source: FilePath | BinaryIO, max_pixels: int) -> Source:
-    """Read a path or a binary file object into memory.
+@contextmanager
+def reading(source: FilePath | BinaryIO, max_pixels: int) -> Iterator[Source]:
+    """Open a path, or take over what a binary file object holds.
 
     Raises
     ------
@@ -53,21 +73,29 @@ def load(source: FilePath | BinaryIO, max_pixels: int) -> Source:
     if path is None and not hasattr(source, "read"):
         raise ParameterError(f"read_raw: {source!r} is neither a path nor a file opened with open(path, 'rb')")
     name = printable(path) if path is not None else _name_of(source)
-    limit = max_pixels * _BYTES_OVER_PIXELS
     try:
-        content = _read_path(name, path, limit) if path is not None else source.read()  # type: ignore[union-attr]
-    except FileNotFoundError as error:
-        raise RawError(f"{name}: does not exist; check the path") from error
-    except PermissionError as error:
-        raise RawError(f"{name}: may not be read (permission denied); change its permissions or owner") from error
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path, or a closed file object
-        reason = getattr(error, "strerror", None) or error
-        raise RawError(f"{name}: cannot be read ({reason}); check the path and the disk or card") from error
-    if not isinstance(content, bytes | bytearray | memoryview):
-        raise RawError(f"{name}: is open as text; open it in binary mode, open(path, 'rb')")
-    if not content:
-        raise RawError(f"{name}: is empty (0 bytes); copy it from the card again")
-    return Source(name, bytes(content))
+        limit = max_pixels * _BYTES_OVER_PIXELS
+        stream = _open_path(name, path, limit) if path is not None else _in_memory(name, source)  # type: ignore[arg-type]
+    except ValueError as error:  # a NUL in the path, or a closed file object
+        raise _unreadable(name, error) from error
+    except OSError as error:
+        raise _unreadable(name, error) from error
+    with stream:
+        try:
+            if not stream.read(1):
+                raise RawError(f"{name}: is empty (0 bytes); copy it from the card again")
+            yield Source(name, stream, stream.seek(0, os.SEEK_END))
+        except OSError as error:
+            raise _unreadable(name, error) from error
+
+
+def _unreadable(name: str, error: OSError | ValueError) -> RawError:
+    if isinstance(error, FileNotFoundError):
+        return RawError(f"{name}: does not exist; check the path")
+    if isinstance(error, PermissionError):
+        return RawError(f"{name}: may not be read (permission denied); change its permissions or owner")
+    reason = getattr(error, "strerror", None) or error
+    return RawError(f"{name}: cannot be read ({reason}); check the path and the disk or card")
 
 
 def _name_of(file: object) -> str:
@@ -75,7 +103,7 @@ def _name_of(file: object) -> str:
     return printable(name) if isinstance(name, str | bytes) else "<file object>"
 
 
-def _read_path(name: str, path: str | bytes, limit: int) -> bytes:
+def _open_path(name: str, path: str | bytes, limit: int) -> BinaryIO:
     status = os.stat(path)
     if stat.S_ISDIR(status.st_mode):
         raise RawError(f"{name}: is a folder; give the raw files in it")
@@ -83,37 +111,49 @@ def _read_path(name: str, path: str | bytes, limit: int) -> bytes:
         raise RawError(f"{name}: is a device or pipe, not a file; give a raw file")
     if status.st_size > limit:
         raise RawError(f"{name}: has {status.st_size:,} bytes, more than any raw file; raise max_pixels if it is one")
-    with open(path, "rb") as file:
-        return file.read()
+    return open(path, "rb")
 
 
-@contextmanager
-def opened(file: Source, max_pixels: int, camera: str) -> Iterator[rawpy.RawPy]:
-    """Open and unpack a raw file; copy the arrays before leaving, their memory is freed then.
+def _in_memory(name: str, file: BinaryIO) -> BinaryIO:
+    content = file.read()
+    if not isinstance(content, bytes | bytearray | memoryview):
+        raise RawError(f"{name}: is open as text; open it in binary mode, open(path, 'rb')")
+    return io.BytesIO(content)
 
-    Parameters
-    ----------
-    file : Source
-        What to open.
-    max_pixels : int
-        Refuse a picture of more pixels.
-    camera : str
-        Make and model, as far as they are known, for the messages.
+
+def identify(file: Source, max_pixels: int) -> rawpy.RawPy:
+    """Open a raw file with LibRaw, which reads what it says but not yet its pixels.
+
+    LibRaw holds the content from here until it is unpacked, and then the pixels, both without another copy.
 
     Raises
     ------
     RawError
-        For everything that LibRaw refuses, and for a size that cannot be true.
+        For a file without a header, and for a size that cannot be true.
     """
-    with rawpy.RawPy() as raw:
-        try:
-            _refuse_headerless(file)
-            raw.open_buffer(io.BytesIO(file.content))
-            check_claim(file, raw.sizes.raw_width, raw.sizes.raw_height, max_pixels)
-            raw.unpack()
-            yield raw
-        except (rawpy.LibRawError, rawpy.NotSupportedError) as error:
-            raise RawError(f"{file.name}: {_explain(file, error, camera)}") from error
+    _refuse_headerless(file)
+    raw = rawpy.RawPy()
+    file.stream.seek(0)
+    raw.open_buffer(file.stream)
+    check_claim(file, raw.sizes.raw_width, raw.sizes.raw_height, max_pixels)
+    return raw
+
+
+@contextmanager
+def explained(file: Source, camera: str) -> Iterator[None]:
+    """Turn everything that LibRaw refuses into `RawError`.
+
+    Parameters
+    ----------
+    file : Source
+        What it reads.
+    camera : str
+        Make and model, as far as they are known.
+    """
+    try:
+        yield
+    except (rawpy.LibRawError, rawpy.NotSupportedError) as error:
+        raise RawError(f"{file.name}: {_explain(file, error, camera)}") from error
 
 
 def check_claim(file: Source, width: int, height: int, max_pixels: int) -> None:
@@ -123,9 +163,9 @@ def check_claim(file: Source, width: int, height: int, max_pixels: int) -> None:
         raise RawError(
             f"{file.name}: claims {width} x {height} pixels; the file is damaged, copy it from the card again"
         )
-    if len(file.content) < _BYTES_PER_PIXEL * pixels:
+    if file.size < _BYTES_PER_PIXEL * pixels:
         raise RawError(
-            f"{file.name}: claims {width} x {height} pixels in {len(file.content):,} bytes, which cannot be; "
+            f"{file.name}: claims {width} x {height} pixels in {file.size:,} bytes, which cannot be; "
             "the file is damaged or cut short, copy it from the card again"
         )
     if pixels > max_pixels:
@@ -140,20 +180,21 @@ def _refuse_headerless(file: Source) -> None:
     LibRaw takes a file without a header for that of a camera whose files have this many bytes, and says nothing.
     One more byte unmasks it.
     """
-    if file.content.startswith(_SIGNED) or file.content[4:11] == b"ftypcrx":
+    head = file.part(0, 4096)
+    if head.startswith(_SIGNED) or head[4:11] == b"ftypcrx":
         return
     with rawpy.RawPy() as raw:
         try:
-            raw.open_buffer(io.BytesIO(file.content + b"\0"))
+            raw.open_buffer(io.BytesIO(file.part(0) + b"\0"))
         except (rawpy.LibRawError, rawpy.NotSupportedError) as error:
-            raise RawError(f"{file.name}: {_unsigned(file.content)}") from error
+            raise RawError(f"{file.name}: {_unsigned(head)}") from error
 
 
-def _unsigned(content: bytes) -> str:
+def _unsigned(head: bytes) -> str:
     for signature, what in _FOREIGN.items():
-        if content.startswith(signature):
+        if head.startswith(signature):
             return f"{what}; give the camera's raw file"
-    if _is_text(content[:4096]):
+    if _is_text(head):
         return "is text, not a raw file; give the camera's raw file"
     return (
         "has no header that LibRaw knows; if it holds nothing but pixels, say how they lie: --headerless "
@@ -174,9 +215,9 @@ def _is_text(head: bytes) -> bool:
 
 def _explain(file: Source, error: Exception, camera: str) -> str:
     if isinstance(error, rawpy.LibRawFileUnsupportedError | rawpy.LibRawNotImplementedError):
-        if is_cut_short(file.content):
+        if is_cut_short(file.stream, file.size):
             return "is cut short: its directories point beyond its end; copy it from the card again"
-        if file.content.startswith(_DIRECTORY_LAST):
+        if file.part(0, len(_DIRECTORY_LAST)) == _DIRECTORY_LAST:
             return "is cut short or damaged: its directory, at the end, is missing; copy it from the card again"
         if not camera:
             return f"is of no camera that {LIBRAW} knows, or a finished picture; give the camera's raw file"

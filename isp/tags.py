@@ -10,9 +10,8 @@ import io
 import logging
 import math
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
-import exifread
 import rawpy
 
 from isp.frame import Gps
@@ -46,12 +45,15 @@ class Story(NamedTuple):
         return model if make.split(" ")[0] in model.split(" ") else f"{make} {model}".strip()
 
 
-def read_exif(content: bytes, name: str) -> Exif:
+def read_exif(stream: BinaryIO, name: str) -> Exif:
     """Return exifread's tags by their names; none if it knows nothing or the directory is damaged."""
-    if not content.startswith((b"II*\0", b"MM\0*", b"FUJIFILM", b"\xff\xd8")):
+    stream.seek(0)
+    if not stream.read(8).startswith((b"II*\0", b"MM\0*", b"FUJIFILM", b"\xff\xd8")):
         return {}
+    import exifread
+
     try:
-        return dict(exifread.process_file(io.BytesIO(content), details=False))
+        return dict(exifread.process_file(stream, details=False))
     except Exception as error:  # exifread checks little: damaged bytes raise anything. Pixels do not depend on it.
         logger.warning(
             "%s: EXIF is damaged (%s: %s); camera and exposure may be missing", name, type(error).__name__, error
@@ -76,20 +78,25 @@ def read_story(exif: Exif) -> Story:
     )
 
 
-def complete(story: Story, raw: rawpy.RawPy, name: str) -> Story:
-    """Fill what EXIF did not say from the thumbnail and from LibRaw.
+def ask_thumbnail(story: Story, raw: rawpy.RawPy, name: str) -> Story:
+    """Fill what EXIF did not say, if it said nothing, from the thumbnail.
 
     Parameters
     ----------
     story : Story
         From the file's EXIF.
     raw : rawpy.RawPy
-        The opened file.
+        The opened file, not unpacked yet: rawpy then lets go of the content, where the thumbnail is.
     name : str
         The file, for messages.
     """
-    if story.make is None:
-        story = _merge(story, read_story(read_exif(_thumbnail(raw), name)))
+    if story.make is not None:
+        return story
+    return _merge(story, read_story(read_exif(io.BytesIO(_thumbnail(raw)), name)))
+
+
+def ask_libraw(story: Story, raw: rawpy.RawPy) -> Story:
+    """Fill what is still missing from LibRaw's own reading of the file, once it is unpacked."""
     other, lens = raw.other, raw.lens
     shutter, aperture = _positive(other.shutter_speed), _positive(other.aperture)
     if shutter == aperture == 1.0:  # what LibRaw makes of 0/0

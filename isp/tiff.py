@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import itertools
 import logging
 import math
 from dataclasses import dataclass
-
-import tifffile
+from typing import TYPE_CHECKING, BinaryIO
 
 from isp.errors import RawError
+
+if TYPE_CHECKING:
+    from tifffile import TiffPage
 
 logger = logging.getLogger(__name__)
 
@@ -29,12 +30,13 @@ _STRIPS, _STRIP_BYTES, _TILES, _TILE_BYTES, _DNG_VERSION = 273, 279, 324, 325, 5
 class Picture:
     """The directory that holds the raw picture, and the main one, which holds what is true of all.
 
-    `tag` looks in the first, then in the second.
+    `tag` looks in the first, then in the second. `sole` is whether no other directory holds a raw picture.
     """
 
     name: str
-    main: tifffile.TiffPage
-    page: tifffile.TiffPage
+    main: TiffPage
+    page: TiffPage
+    sole: bool = True
 
     @property
     def is_dng(self) -> bool:
@@ -71,36 +73,44 @@ class Picture:
         return numbers if all(map(math.isfinite, numbers)) else ()
 
 
-def find_picture(content: bytes, name: str) -> Picture | None:
+def find_picture(stream: BinaryIO, name: str) -> Picture | None:
     """Return the directories of a TIFF-based raw file; None if it is no TIFF or its structure is damaged.
 
     Parameters
     ----------
-    content : bytes
+    stream : binary file object
         The file.
     name : str
         Its name, for messages.
     """
-    if not content.startswith(_TIFF):
+    if not _is_tiff(stream):
         return None
     try:
-        pages = list(_pages(content))
+        pages = _pages(stream)
         found = [page for page in pages if _is_raw(page)]
     except Exception as error:  # as above; LibRaw has the last word on the pixels
         logger.warning("%s: TIFF structure is damaged (%s); its tags are left out", name, error)
         return None
     if not found:
         return None
-    return Picture(name, pages[0], max(found, key=lambda page: page.imagewidth * page.imagelength))
+    largest = max(found, key=lambda page: page.imagewidth * page.imagelength)
+    return Picture(name, pages[0], largest, len(found) == 1)
 
 
-def _pages(content: bytes) -> list[tifffile.TiffPage]:
-    main = list(itertools.islice(tifffile.TiffFile(io.BytesIO(content)).pages, _MAX_PAGES))
+def _is_tiff(stream: BinaryIO) -> bool:
+    return _bytes_at(stream, 0, 4) in _TIFF
+
+
+def _pages(stream: BinaryIO) -> list[TiffPage]:
+    from tifffile import TiffFile, TiffPage
+
+    stream.seek(0)
+    main = list(itertools.islice(TiffFile(stream).pages, _MAX_PAGES))
     nested = [sub for page in main for sub in itertools.islice(page.pages or (), _MAX_PAGES)]
-    return [page for page in main + nested if isinstance(page, tifffile.TiffPage)]
+    return [page for page in main + nested if isinstance(page, TiffPage)]
 
 
-def _is_raw(page: tifffile.TiffPage) -> bool:
+def _is_raw(page: TiffPage) -> bool:
     photometric, subfile = (page.tags.valueof(code, default=0) for code in (_PHOTOMETRIC, _SUBFILE))
     return int(photometric) in (_CFA, _LINEAR_RAW) and int(subfile) == 0
 
@@ -118,7 +128,7 @@ def check_strips(picture: Picture, size: int) -> None:
         )
 
 
-def check_jpeg_tiles(picture: Picture, content: bytes) -> None:
+def check_jpeg_tiles(picture: Picture, stream: BinaryIO, size: int) -> None:
     """Raise `RawError` if a strip or tile of a DNG's JPEG compression does not begin as JPEG does.
 
     LibRaw leaves such a tile as its memory was: in a process that decoded before, with the last file's pixels.
@@ -127,7 +137,7 @@ def check_jpeg_tiles(picture: Picture, content: bytes) -> None:
         return
     own = Picture(picture.name, picture.page, picture.page)
     starts = [int(start) for start in own.finite(_TILES) or own.finite(_STRIPS)]
-    wrong = [start for start in starts if content[start : start + 2] != _JPEG_START]
+    wrong = [start for start in starts if not (0 <= start < size and _bytes_at(stream, start, 2) == _JPEG_START)]
     if wrong:
         raise RawError(
             f"{picture.name}: {len(wrong)} of {len(starts)} tiles do not begin as JPEG does (the first at byte "
@@ -135,18 +145,23 @@ def check_jpeg_tiles(picture: Picture, content: bytes) -> None:
         )
 
 
-def is_cut_short(content: bytes) -> bool:
+def _bytes_at(stream: BinaryIO, start: int, count: int) -> bytes:
+    stream.seek(start)
+    return stream.read(count)
+
+
+def is_cut_short(stream: BinaryIO, size: int) -> bool:
     """Whether a TIFF-based file lacks its directory, or one of them, previews too, has strips beyond the file's end."""
-    if not content.startswith(_TIFF):
+    if not _is_tiff(stream):
         return False
     try:
-        pages = _pages(content)
-        return not pages or any(_end(page, "preview") > len(content) for page in pages)
+        pages = _pages(stream)
+        return not pages or any(_end(page, "preview") > size for page in pages)
     except Exception:  # as in `find_picture`
         return False
 
 
-def _end(page: tifffile.TiffPage, name: str) -> float:
+def _end(page: TiffPage, name: str) -> float:
     picture = Picture(name, page, page)  # without the main directory: its strips are another picture's
     pairs = [
         *zip(picture.numbers(_STRIPS), picture.numbers(_STRIP_BYTES), strict=False),

@@ -11,8 +11,9 @@ import os
 import struct
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
+import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,7 +26,8 @@ TAGS = {
     "ImageDescription": (270, ASCII), "Make": (271, ASCII), "Model": (272, ASCII), "StripOffsets": (273, LONG),
     "Orientation": (274, SHORT), "SamplesPerPixel": (277, SHORT), "RowsPerStrip": (278, LONG),
     "StripByteCounts": (279, LONG), "PlanarConfiguration": (284, SHORT), "Software": (305, ASCII),
-    "DateTime": (306, ASCII), "Artist": (315, ASCII), "SubIFDs": (330, LONG), "SampleFormat": (339, SHORT),
+    "DateTime": (306, ASCII), "Artist": (315, ASCII), "TileWidth": (322, LONG), "TileLength": (323, LONG),
+    "TileOffsets": (324, LONG), "TileByteCounts": (325, LONG), "SubIFDs": (330, LONG), "SampleFormat": (339, SHORT),
     "CFARepeatPatternDim": (33421, SHORT), "CFAPattern": (33422, BYTE), "Copyright": (33432, ASCII),
     "ExifTag": (34665, LONG), "GPSTag": (34853, LONG), "DNGVersion": (50706, BYTE),
     "DNGBackwardVersion": (50707, BYTE), "UniqueCameraModel": (50708, ASCII), "CFAPlaneColor": (50710, BYTE),
@@ -52,6 +54,13 @@ NEUTRAL = (0.5, 1.0, 0.625)
 Rational = tuple[int, int]
 
 
+class Tiles(NamedTuple):
+    """Compressed tiles, row by row."""
+
+    size: tuple[int, int]
+    blobs: tuple[bytes, ...]
+
+
 def write_dng(
     path: str | bytes | os.PathLike[str],
     mosaic: NDArray[np.uint16],
@@ -61,9 +70,10 @@ def write_dng(
     gps: Mapping[str, Any] | None = None,
     subifd: bool = False,
     cut: int = 0,
+    tiles: Tiles | None = None,
     **tags: Any,
 ) -> None:
-    """Write an uncompressed little-endian DNG.
+    """Write a little-endian DNG, without compression unless tiles are given.
 
     Parameters
     ----------
@@ -79,16 +89,15 @@ def write_dng(
         Whether the picture lies in a SubIFD below a thumbnail, as in most DNGs, or in the main directory.
     cut : int
         How many bytes to leave off at the end.
+    tiles : Tiles or None
+        The mosaic's tiles as `lossless_tiles` compresses them.
     tags
         Any of `TAGS` by name; None leaves out one that would be written by default. A number or a sequence of
         numbers; text; bytes; a pair ``(n, d)`` inside a sequence of a rational tag is written as it is.
     """
-    data = np.ascontiguousarray(mosaic, "<u2").tobytes()
-    values = _picture_tags(mosaic, cfa) | _camera_tags() | tags
-    values.setdefault("StripByteCounts", len(data))
     file = bytearray(b"II*\0" + bytes(4))
-    strip = _append(file, data)
-    values.setdefault("StripOffsets", strip)
+    where = _append_strip(file, mosaic) if tiles is None else _append_tiles(file, tiles)
+    values = _picture_tags(mosaic, cfa) | where | _camera_tags() | tags
     if exif:
         values["ExifTag"] = _directory(file, exif, EXIF_TAGS)
     if gps:
@@ -99,11 +108,61 @@ def write_dng(
         out.write(file[: len(file) - cut])
 
 
+def lossless_tiles(
+    mosaic: NDArray[np.uint16],
+    size: tuple[int, int],
+    *,
+    bits: int = 14,
+    components: int = 1,
+    predictor: int | None = 1,
+) -> Tiles:
+    """Compress a mosaic as lossless JPEG, in tiles that repeat its edge where they reach beyond it.
+
+    Parameters
+    ----------
+    mosaic : ndarray
+        (H, W) of uint16.
+    size : (int, int)
+        Height and width of a tile.
+    bits : int
+        Precision that the JPEG states.
+    components : int
+        1, or 2 as Adobe's converter writes: every other column is a component.
+    predictor : int or None
+        1 to 7 by libjpeg-turbo; None is that of liblj92, 6.
+    """
+    height, width = size
+    padded = np.pad(mosaic, [(0, -n % side) for n, side in zip(mosaic.shape, size, strict=True)], "edge")
+    blobs = []
+    for top in range(0, padded.shape[0], height):
+        for left in range(0, padded.shape[1], width):
+            tile = np.ascontiguousarray(padded[top : top + height, left : left + width])
+            if predictor is None:
+                blobs.append(imagecodecs.ljpeg_encode(tile, bitspersample=bits))
+                continue
+            samples = tile if components == 1 else tile.reshape(height, width // components, components)
+            blobs.append(imagecodecs.jpeg8_encode(samples, lossless=True, predictor=predictor, bitspersample=bits))
+    return Tiles(size, tuple(blobs))
+
+
+def _append_strip(file: bytearray, mosaic: NDArray[np.uint16]) -> dict[str, Any]:
+    data = np.ascontiguousarray(mosaic, "<u2").tobytes()
+    return {"StripOffsets": _append(file, data), "StripByteCounts": len(data), "RowsPerStrip": len(mosaic)}
+
+
+def _append_tiles(file: bytearray, tiles: Tiles) -> dict[str, Any]:
+    height, width = tiles.size
+    return {
+        "Compression": 7, "TileWidth": width, "TileLength": height,
+        "TileOffsets": [_append(file, blob) for blob in tiles.blobs], "TileByteCounts": list(map(len, tiles.blobs)),
+    }  # fmt: skip
+
+
 def _picture_tags(mosaic: NDArray[np.uint16], cfa: str) -> dict[str, Any]:
     height, width, samples = (*mosaic.shape, 1)[:3]
     tags: dict[str, Any] = {
         "NewSubfileType": 0, "ImageWidth": width, "ImageLength": height, "BitsPerSample": (16,) * samples,
-        "Compression": 1, "PhotometricInterpretation": 34892, "SamplesPerPixel": samples, "RowsPerStrip": height,
+        "Compression": 1, "PhotometricInterpretation": 34892, "SamplesPerPixel": samples,
         "PlanarConfiguration": 1, "WhiteLevel": (16383,) * samples, "Orientation": 1,
     }  # fmt: skip
     if samples == 1 and cfa != "MONO":

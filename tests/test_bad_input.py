@@ -226,7 +226,7 @@ def test_every_error_of_libraw_has_a_line():
 
     kinds = [kind for kind in vars(rawpy).values() if isinstance(kind, type) and issubclass(kind, Exception)]
     errors = [kind("x") if kind is rawpy.NotSupportedError else kind(b"x") for kind in kinds]
-    lines = [_explain(Source("a", b""), error, "Maker X") for error in errors]
+    lines = [_explain(Source("a", io.BytesIO(), 0), error, "Maker X") for error in errors]
     assert len(lines) > 15 and all("; " in line for line in lines)
 
 

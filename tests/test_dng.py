@@ -29,7 +29,7 @@ def content(tmp_path):
 
 
 def tags_of(content):
-    return read_dng(find_picture(content, "a.dng"))
+    return read_dng(find_picture(io.BytesIO(content), "a.dng"))
 
 
 @pytest.mark.parametrize("subifd", [False, True])
@@ -112,23 +112,23 @@ def test_gain_maps_keep_their_order(content):
 
 
 def test_what_is_no_tiff_or_no_raw_has_no_picture():
-    assert find_picture((SAMPLES / "g2_0304.CRW").read_bytes(), "a") is None
-    assert find_picture(b"", "a") is None
+    assert find_picture(io.BytesIO((SAMPLES / "g2_0304.CRW").read_bytes()), "a") is None
+    assert find_picture(io.BytesIO(b""), "a") is None
     rgb = io.BytesIO()
     tifffile.imwrite(rgb, np.zeros((4, 4, 3), np.uint8))
-    assert find_picture(rgb.getvalue(), "a") is None
-    kdc = find_picture((SAMPLES / "dc50_0008.KDC").read_bytes(), "a")
+    assert find_picture(rgb, "a") is None
+    kdc = find_picture(io.BytesIO((SAMPLES / "dc50_0008.KDC").read_bytes()), "a")
     assert kdc is not None and not kdc.is_dng and kdc.page.imagewidth == 756
 
 
 def test_strips_outside_the_file(content):
     file = content()
-    check_strips(find_picture(file, "a.dng"), len(file))
-    assert not is_cut_short(file)
+    check_strips(find_picture(io.BytesIO(file), "a.dng"), len(file))
+    assert not is_cut_short(io.BytesIO(file), len(file))
     with pytest.raises(RawError, match=r"a\.dng: its pixels end at byte 1,000,008 but the file has only"):
-        check_strips(find_picture(content(StripByteCounts=1_000_000), "a.dng"), len(file))
-    assert is_cut_short(content(StripByteCounts=1_000_000))
-    assert not is_cut_short(b"no TIFF")
+        check_strips(find_picture(io.BytesIO(content(StripByteCounts=1_000_000)), "a.dng"), len(file))
+    assert is_cut_short(io.BytesIO(content(StripByteCounts=1_000_000)), len(file))
+    assert not is_cut_short(io.BytesIO(b"no TIFF"), 7)
 
 
 def test_the_lossy_6d_takes_black_and_white_from_libraw():

@@ -492,3 +492,18 @@ def test_a_good_file_logs_nothing(caplog):
         read_raw(SAMPLES / "g2_0304.CRW")
         read_raw(SAMPLES / "dc50_0008.KDC")
     assert not caplog.records
+
+
+def test_border_counts_what_is_stated_and_outside_the_active_area_once(dng, mosaic):
+    stated = (0, 0, 40, 30, 10, 8, 64, 40, 2, 90, 20, 96)  # they overlap each other and the active area
+    active = Rectangle(5, 21, 50, 61)
+    border = dng(ActiveArea=(5, 21, 55, 82), MaskedAreas=stated).meta.border
+    masked = np.zeros(mosaic.shape, bool)
+    for top, left, bottom, right in zip(stated[::4], stated[1::4], stated[2::4], stated[3::4], strict=True):
+        masked[top:bottom, left:right] = True
+    masked[active.slices] = False
+    assert border.pixels == masked.sum()  # the noise is even, nothing lies far out
+    rows, columns = np.nonzero(masked)
+    for row, column in np.ndindex(2, 2):
+        site = ((rows - active.top) % 2 == row) & ((columns - active.left) % 2 == column)
+        assert border.mean[row][column] == pytest.approx(mosaic[rows[site], columns[site]].mean(), rel=1e-12)
