@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from isp.cfa import CFA, bayer_layout, colour_masks, reach, row_tables, tent
-from isp.jit import kernel
+from isp.jit import allocating_kernel, kernel
 from isp.rows import Rows
 
 
@@ -73,7 +73,7 @@ def fill_bayer_edge(above, here, below, x, beside, start, own, green, other):  #
         own[x], green[x], other[x] = here[beside], here[x], vertical * np.float32(0.5)
 
 
-@kernel
+@allocating_kernel
 def _rows(  # type: ignore[no-untyped-def]
     first, last, source, source_top, target, target_top, height, masks, weights, row_class, keep, inverse, bayer
 ):

@@ -1,14 +1,13 @@
-"""Where compiled code is kept, and what of it may be trusted.
+"""Where compiled code is kept, and what of it is run.
 
-The folder is named by a hash of all on which the code depends, so nothing in it is ever out of date. What is run must
-not be anybody else's: the folder must be this user's or root's and closed to others, and each file carries a hash, which
-a torn write does not survive. The cache is a convenience: nothing that is wrong with it ends the work. Where the user's
-own cannot be written, a private folder among the temporary ones serves until the next restart of the machine.
+A folder is named by a hash of all on which the code depends: numba's own cache does not notice an edit in *another*
+file. Code is run only from folders that nobody else can write, and only if its hash is right, as that of a file cut
+short is not. The cache is a convenience: whatever is wrong with it, kernels are compiled again. Where the user's own
+folder cannot be written, a private one among the temporary files serves.
 """
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import hashlib
 import importlib.util
@@ -23,42 +22,43 @@ from isp.machine_code import host
 
 logger = logging.getLogger(__name__)
 
-_DIGEST = 32  # bytes of SHA-256
+_HASH = 32  # bytes of SHA-256 before the code
+_used: set[Path] = set()
 _warned: set[str] = set()
-_used: list[Path] = []
 
 
 def read(name: str) -> bytes | None:
-    """Return what was kept under a name; None if nothing was, or what was cannot be used."""
+    """Return what is kept under a name; None if nothing is that may be used."""
     for folder in folders():
-        if not _why_not(folder):
-            with contextlib.suppress(OSError):
-                content = (folder / name).read_bytes()
-                if hashlib.sha256(content[_DIGEST:]).digest() == content[:_DIGEST]:
-                    _used.append(folder)
-                    return content[_DIGEST:]
-                _warn_once("damaged", f"compiled code in {printable(folder)} is damaged; compiling it again")
+        try:
+            content = b"" if _distrust(folder) else (folder / name).read_bytes()
+        except OSError:
+            content = b""
+        if content and hashlib.sha256(content[_HASH:]).digest() == content[:_HASH]:
+            _used.add(folder)
+            return content[_HASH:]
+        if content:
+            _warn_once("damaged", f"compiled code in {printable(folder)} is damaged; compiling it again")
     return None
 
 
 def write(name: str, content: bytes) -> None:
-    """Keep something under a name, in the first folder that takes it."""
+    """Keep something under a name in the first folder that takes it; say once if that is not the usual one."""
+    troubles: list[str] = []
     for folder in folders():
-        try:
-            folder.mkdir(0o700, parents=True, exist_ok=True)
-            trouble = _why_not(folder)
-            if not trouble:
-                _write_whole(folder / name, hashlib.sha256(content).digest() + content)
-                _used.append(folder)
-                return
-        except OSError as error:
-            trouble = error.strerror or str(error)
-        _warn_once(f"kept in {folder}", f"compiled code cannot be kept in {printable(folder)} ({trouble}){_instead(folder)}")
+        trouble = _write(folder, name, hashlib.sha256(content).digest() + content)
+        if trouble is None:
+            if troubles:
+                _warn_once("spare", f"compiled code cannot be kept in {troubles[0]}; it goes to {printable(folder)}")
+            _used.add(folder)
+            return
+        troubles.append(f"{printable(folder)} ({trouble})")
+    _warn_once("lost", f"compiled code cannot be kept in {' or '.join(troubles)}; every run compiles anew")
 
 
 def kept_in() -> Path | None:
-    """Return the folder that served last in this process; None if something could not be kept at all."""
-    return None if f"kept in {folders()[-1]}" in _warned else _used[-1] if _used else None
+    """Return the last folder that serves this process; None if any code could not be kept."""
+    return None if "lost" in _warned else next((folder for folder in reversed(folders()) if folder in _used), None)
 
 
 @functools.cache
@@ -67,56 +67,56 @@ def folders() -> tuple[Path, ...]:
     import platformdirs
 
     name = f"kernels-{key()}"
-    user = str(os.geteuid()) if hasattr(os, "geteuid") else "kernels"
+    user = f"isp-{os.geteuid()}" if hasattr(os, "geteuid") else "isp"
     usual = Path(platformdirs.user_cache_dir("isp", appauthor=False)) / name
-    spare = Path(tempfile.gettempdir()) / f"isp-{user}-{name}"
-    return (usual, spare) if usual.is_absolute() else (spare,)  # "~" stays where a user has no home
+    spare = Path(tempfile.gettempdir()) / f"{user}-{name}"
+    return (usual, spare) if usual.is_absolute() else (spare,)  # it begins with ~ where the user has no home
 
 
 def key() -> str:
     """Return a short hash of all on which compiled code depends: every source file, numba, the processor."""
-    digest = hashlib.sha256("\0".join((_version_of_numba(), *host())).encode())
+    digest = hashlib.sha256("\0".join(host()).encode() + _numba())
     root = Path(__file__).parent
     for path in sorted(root.rglob("*.py")):
         digest.update(os.fsencode(path.relative_to(root)) + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]
 
 
-def _version_of_numba() -> str:
-    """Return the file that states it: importing numba would take most of the time that the cache saves."""
+def _numba() -> bytes:
+    """Return the file that states numba's version; to ask numba itself would import it."""
     found = importlib.util.find_spec("numba")
-    assert found is not None and found.origin is not None, "numba is installed with isp"
-    return Path(found.origin).with_name("_version.py").read_text("utf-8")
+    assert found is not None and found.origin is not None
+    return Path(found.origin).with_name("_version.py").read_bytes()
 
 
-def _why_not(folder: Path) -> str:
-    """Return why code in a folder is not to be run; nothing if it is."""
+def _write(folder: Path, name: str, content: bytes) -> str | None:
+    """Write a file that no process ever sees a part of; return what went wrong."""
     try:
-        status = folder.lstat()
+        folder.mkdir(0o700, parents=True, exist_ok=True)
+        trouble = _distrust(folder)
+        if trouble is not None:
+            return trouble
+        with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
+            try:
+                file.write(content)
+                file.close()
+                os.replace(file.name, folder / name)
+            except OSError:
+                os.unlink(file.name)
+                raise
     except OSError as error:
         return error.strerror or str(error)
+    return None
+
+
+def _distrust(folder: Path) -> str | None:
+    """Return why code in a folder must not be run: somebody but this user and root could have put it there."""
+    status = folder.lstat()
     if not stat.S_ISDIR(status.st_mode):
         return "it is no folder"
     if hasattr(os, "geteuid") and (status.st_uid not in (0, os.geteuid()) or status.st_mode & 0o022):
         return "others may write there"
-    return ""
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    """Write a file that no other process ever sees a part of."""
-    number, temporary = tempfile.mkstemp(dir=path.parent)
-    try:
-        with open(number, "wb") as file:
-            file.write(content)
-        os.replace(temporary, path)
-    except OSError:
-        os.unlink(temporary)
-        raise
-
-
-def _instead(folder: Path) -> str:
-    rest = folders()[folders().index(folder) + 1 :]
-    return f"; {printable(rest[0])} is used instead" if rest else "; every run compiles anew"
+    return None
 
 
 def _warn_once(trouble: str, message: str) -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from isp.frame import Frame, Meta, Rectangle, Space
 from isp.image import quantise
-from isp.jit import kernel
+from isp.jit import allocating_kernel, kernel
 from isp.rows import Rows, RowStage, apply
 
 STEPS = 40960  # as bytes the table stays in the first-level cache; sRGB's slope of 12.92 makes 0.08 of 255 a step
@@ -33,7 +33,7 @@ def interpolated(value, table):  # type: ignore[no-untyped-def]
     return table[low] + (table[low + 1] - table[low]) * (position - np.float32(low))
 
 
-@kernel
+@allocating_kernel
 def _nearest_rows(first, last, source, source_top, target, target_top, table):  # type: ignore[no-untyped-def]
     steps, width = np.float32(table.size - 1), source.shape[2]
     entry = np.empty((3, width), np.uint16)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from isp.jit import kernel
+from isp.jit import allocating_kernel
 from isp.rows import Rows
 
 
-@kernel
+@allocating_kernel
 def _rows(first, last, source, source_top, target, target_top, window, height):  # type: ignore[no-untyped-def]
     margin, width = window // 2, source.shape[2]
     sums = np.empty(width + 2 * margin, np.float64)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from isp.jit import kernel
+from isp.jit import allocating_kernel, kernel
 from isp.rows import Rows
 
 
@@ -69,7 +69,7 @@ def _nine_rows(first, last, source, source_top, target, target_top, height):  # 
                 )  # fmt: skip
 
 
-@kernel
+@allocating_kernel
 def _rows(first, last, source, source_top, target, target_top, window, height):  # type: ignore[no-untyped-def]
     margin, width = window // 2, source.shape[2]
     kept = window * window // 2 + 2

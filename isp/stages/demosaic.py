@@ -11,20 +11,20 @@ from isp.bilinear import bilinear
 from isp.cfa import CFA, Array, cell_size
 from isp.errors import StageError, require_choice
 from isp.frame import Frame, Outline, Space
-from isp.jit import kernel
+from isp.jit import allocating_kernel
 from isp.parameters import settle
 from isp.rows import Rows, Step, apply, check_space
 from isp.threads import over_rows
 
 
-@kernel
+@allocating_kernel
 def _grey_rows(first, last, source, source_top, target, target_top):  # type: ignore[no-untyped-def]
     for y in range(first, last):
         for colour in range(3):
             target[y - target_top, colour] = source[y - source_top]
 
 
-@kernel
+@allocating_kernel
 def _half_rows(first, last, mosaic, cfa, cell_height, cell_width, out):  # type: ignore[no-untyped-def]
     for y in range(first, last):
         for x in range(out.shape[1]):
