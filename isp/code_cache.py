@@ -8,6 +8,7 @@ folder cannot be written, a private one among the temporary files serves.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import importlib.util
@@ -15,6 +16,7 @@ import logging
 import os
 import stat
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from isp.errors import printable
@@ -53,24 +55,31 @@ def write(name: str, content: bytes) -> None:
             _used.add(folder)
             return
         troubles.append(f"{printable(folder)} ({trouble})")
-    _warn_once("lost", f"compiled code cannot be kept in {' or '.join(troubles)}; every run compiles anew")
+    places = " or ".join(troubles) or "any folder"
+    _warn_once("lost", f"compiled code cannot be kept in {places}; every run compiles anew")
 
 
 def kept_in() -> Path | None:
-    """Return the last folder that serves this process; None if any code could not be kept."""
-    return None if "lost" in _warned else next((folder for folder in reversed(folders()) if folder in _used), None)
+    """Return the folder that holds the code of this process, the last if several do; None if some is not kept."""
+    return None if "lost" in _warned else max(_used, key=list(folders()).index, default=None)
+
+
+def folders() -> Iterator[Path]:
+    """Yield where compiled code may lie, the best place first."""
+    usual = usual_folder()
+    if usual.is_absolute():  # it begins with ~ where nobody knows the user's home
+        yield usual
+    user = f"isp-{os.geteuid()}" if hasattr(os, "geteuid") else "isp"
+    with contextlib.suppress(OSError):  # no folder for temporary files either
+        yield Path(tempfile.gettempdir(), f"{user}-{usual.name}")
 
 
 @functools.cache
-def folders() -> tuple[Path, ...]:
-    """Return where compiled code may lie, the best place first."""
+def usual_folder() -> Path:
+    """Return where the user's own compiled code lies."""
     import platformdirs
 
-    name = f"kernels-{key()}"
-    user = f"isp-{os.geteuid()}" if hasattr(os, "geteuid") else "isp"
-    usual = Path(platformdirs.user_cache_dir("isp", appauthor=False)) / name
-    spare = Path(tempfile.gettempdir()) / f"{user}-{name}"
-    return (usual, spare) if usual.is_absolute() else (spare,)  # it begins with ~ where the user has no home
+    return Path(platformdirs.user_cache_dir("isp", appauthor=False), f"kernels-{key()}")
 
 
 def key() -> str:

@@ -121,8 +121,8 @@ def allocating_kernel(function: Callable[..., Any]) -> Kernel:
 
 
 def prepare() -> None:
-    """Load what loads code, and find where it is kept."""
-    code_cache.folders()
+    """Load what loads code, and find out where it is kept."""
+    code_cache.usual_folder()
 
 
 @functools.cache
