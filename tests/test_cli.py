@@ -312,7 +312,7 @@ def test_threads_by_option(tmp_path, monkeypatch, given, expected):
 
 def test_after_a_warm_up_a_conversion_compiles_nothing(tmp_path):
     cache = tmp_path / "cache"
-    environment = os.environ | {"XDG_CACHE_HOME": str(cache)}
+    environment = os.environ | {"XDG_CACHE_HOME": str(cache), "TMPDIR": str(tmp_path)}
     answer = subprocess.run([*REAL, "warmup"], capture_output=True, text=True, env=environment, timeout=300)
     assert answer.returncode == 0, answer.stderr
     assert answer.stderr == "info: compiling kernels for this machine, once; some seconds\n"
