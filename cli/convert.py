@@ -176,6 +176,9 @@ def _print_recipe(settings: Settings) -> None:
 
 def _convert_all(jobs: list[Job], settings: Settings) -> int:
     """Convert one file after the other; return how many failed."""
+    from isp.convert import prepare
+
+    prepare(jobs[0].target, settings)
     failed, start = 0, time.perf_counter()
     for done, job in enumerate(jobs):
         count = f"[{done + 1}/{len(jobs)}] " if len(jobs) > 1 else ""

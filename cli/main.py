@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.metadata
+import gc
 import logging
 import os
 import signal
@@ -43,7 +43,7 @@ class _ToStderr(logging.Handler):
 
 
 @click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(importlib.metadata.version("isp"), prog_name="isp")
+@click.version_option(package_name="isp", prog_name="isp")
 def cli() -> None:
     """Turn camera raw files into pictures, and look at every step on the way."""
     logger = logging.getLogger("isp")
@@ -71,6 +71,7 @@ def main() -> None:
             cli.main()
         finally:
             sys.stdout.flush()  # here, where it can still be said that the disk is full, not when Python ends
+            gc.freeze()  # or Python looks for garbage in all modules, again and again, before the process ends anyway
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except OSError as error:

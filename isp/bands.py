@@ -5,6 +5,7 @@ There is no formula here and no stage by name.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from functools import reduce
 from typing import Any, NamedTuple
@@ -26,7 +27,7 @@ from isp.loops import (
     parted,
     woven,
 )
-from isp.rows import Point, Points, RowStage, Table, Window, check_space
+from isp.rows import Point, Points, RowStage, Scratch, Table, Window, check_space
 from isp.threads import over_rows
 
 _BAND_BYTES = 1 << 19  # of the widest buffer: two fit into the second-level cache of most processors
@@ -79,15 +80,17 @@ def run(source: NDArray[Any], works: Sequence[Work], shapes: Sequence[Shape], dt
     band = _rows_of_a_band(passes)
 
     def bands(first: int, last: int) -> None:
-        buffers = _buffers(passes, band)
+        images = [first_source, *_buffers(passes, band), last_target]
+        calls = [
+            each.kernel.bind(0, 0, image, 0, target, 0, _with_scratch(each.parameters))
+            for each, (image, target) in zip(passes, itertools.pairwise(images), strict=True)
+        ]
         for top in range(first, last, band):
-            spans = _spans(passes, heights, top, min(top + band, last))
-            image, image_top = first_source, 0
-            for number, each in enumerate(passes):
-                span = spans[number]
-                target, target_top = (buffers[number], span[0]) if number < len(buffers) else (last_target, 0)
-                each.kernel(*span, image, image_top, target, target_top, each.parameters)
-                image, image_top = target, target_top
+            source_top = 0
+            for call, (start, stop) in zip(calls, _spans(passes, heights, top, min(top + band, last)), strict=True):
+                target_top = 0 if call is calls[-1] else start
+                call(start, stop, source_top, target_top)
+                source_top = target_top
 
     over_rows(bands, len(out))
     return out
@@ -120,21 +123,34 @@ def _as_pass(group: list[Work], shape: Shape, apart: bool) -> Pass:
     window = group[0] if isinstance(group[0], Window) else None
     points = [(work.point, work.parameters) for work in group if isinstance(work, Points | Table)]
     point, parameters = reduce(_joined, points) if points else (SAME, ())
+    lies_apart = window.by_parity if window is not None else apart
+    row = (1, 3, 2, (shape[1] + 1) // 2) if lies_apart else (1, 3, shape[1])
     if window is not None:
-        kernel, parameters = window.make(point), (window.parameters, parameters)
+        kernel, parameters = window.make(point), (window.parameters, parameters, Scratch(row))
     elif len(shape) == 2:
         kernel = (each_site_by_parity if apart else each_site)(point)
     else:
         kernel = (each_pixel_by_parity if apart else each_pixel)(point)
-    lies_apart = window.by_parity if window is not None else apart
     if isinstance(group[-1], Table):
         kernel = (looked_up_by_parity if lies_apart else looked_up)(kernel)
-        parameters = (parameters, group[-1].values)
+        parameters = (parameters, group[-1].values, Scratch(row, np.uint16))
     elif lies_apart and not apart:
-        kernel = woven(kernel)
+        kernel, parameters = woven(kernel), (parameters, Scratch(row))
     elif apart and not lies_apart:
-        kernel = parted(kernel)
+        kernel, parameters = parted(kernel), (parameters, Scratch(row))
     return Pass(kernel, parameters, window.halo if window else 0, window.cell if window else 1, shape, apart)
+
+
+def _with_scratch(parameters: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return parameters with an array for every `Scratch`."""
+    return tuple(
+        np.empty(each.shape, each.dtype)
+        if isinstance(each, Scratch)
+        else _with_scratch(each)
+        if isinstance(each, tuple)
+        else each
+        for each in parameters
+    )
 
 
 def _joined(first: tuple[Point, Any], second: tuple[Point, Any]) -> tuple[Point, Any]:

@@ -10,7 +10,7 @@ import numpy as np
 from isp.cfa import CFA, colour_masks, reach, row_tables, tent
 from isp.jit import kernel
 from isp.loops import before
-from isp.rows import Window
+from isp.rows import Scratch, Window
 
 
 @kernel
@@ -47,8 +47,7 @@ def fill_row(y, height, source, source_top, masks, weights, keep, inverse, sums,
 
 @kernel
 def _rows(first, last, source, source_top, target, target_top, parameters):  # type: ignore[no-untyped-def]
-    height, masks, weights, row_class, keep, inverse = parameters
-    sums = np.empty(source.shape[1] + 2 * (weights.size // 2), np.float32)
+    height, masks, weights, row_class, keep, inverse, sums = parameters
     for y in range(first, last):
         kind, out = row_class[y], target[y - target_top]
         fill_row(y, height, source, source_top, masks, weights, keep[kind], inverse[kind], sums, out)
@@ -64,5 +63,6 @@ def bilinear(height: int, width: int, cfa: CFA) -> Window:
     """
     weights = tent(reach(cfa))
     masks = colour_masks(cfa, width)
-    parameters = (height, masks, weights, *row_tables(masks, weights, height))
+    sums = Scratch((width + 2 * (weights.size // 2),))
+    parameters = (height, masks, weights, *row_tables(masks, weights, height), sums)
     return Window(before(_rows), parameters, halo=weights.size // 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -10,12 +11,14 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from isp import jit
 from isp.atomic import check_target
+from isp.encoders import Extras
 from isp.errors import PipelineError, StageError, WriteError, printable
 from isp.frame import Frame
 from isp.geometry import upright
 from isp.headerless import Layout, read_headerless
-from isp.image import Output, quantise, write_picture
+from isp.image import FORMATS, SUFFIXES, Output, quantise, write_picture
 from isp.pipeline import Pipeline
 from isp.raw import read_raw
 from isp.recipe import default_pipeline
@@ -129,3 +132,23 @@ def convert_file(
 def open_frame(source: str | os.PathLike[str], *, crop: str = "camera", headerless: Layout | None = None) -> Frame:
     """Read a raw file, headerless if a layout is given."""
     return read_raw(source, crop=crop) if headerless is None else read_headerless(source, **headerless._asdict())
+
+
+def prepare(target: str | os.PathLike[str], settings: Settings) -> None:
+    """Load, beside the reading of the first raw file, the libraries that are needed to compute and to encode.
+
+    Parameters
+    ----------
+    target : path
+        A picture that will be written.
+    settings : Settings
+        How.
+    """
+    name = settings.output.file_format or SUFFIXES.get(os.path.splitext(os.fspath(target))[1].lower())
+
+    def load() -> None:
+        jit.prepare()
+        if name is not None:
+            FORMATS[name].encode(np.zeros((8, 8, 3), np.uint8), Extras())
+
+    threading.Thread(target=load, name="isp-prepare").start()

@@ -1,34 +1,42 @@
-"""The only compiler flags of the project, and where compiled code is kept.
+"""Kernels: loops in Python that run as machine code, compiled by numba once per machine.
 
-A kernel is compiled at its first call, so importing `isp` does not import numba. Serial `nogil` code run on bands of
-rows by plain threads (see `threads`) needs none of numba's threading layers. `fastmath` stays off: with it the result
-would depend on how a loop was vectorised, and the staged and the fused schedule could differ.
+What was compiled is kept (`code_cache`) and loaded without numba (`machine_code`), whose import takes longer than most
+pictures. So a kernel that Python calls takes arrays and scalars (`arguments`), returns nothing and makes no array. A
+kernel that only other kernels call may take and return whatever numba knows.
 
-numba's on-disk cache does not notice an edit in *another* file, so a cached loop would keep calling the old arithmetic
-of a function it uses. The cache folder is therefore named by a hash of all sources. The cache is a convenience: where
-it cannot be written, or what lies in it is damaged, kernels are compiled in memory and a warning says so once.
+The only compiler flags of the project are here. Serial code run on bands of rows by plain threads (see `threads`) needs
+none of numba's threading layers. `fastmath` stays off: with it the result would depend on how a loop was vectorised,
+and the staged and the fused schedule could differ.
 """
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import hashlib
 import logging
-import os
-import tempfile
 import threading
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+from isp import code_cache
+from isp.arguments import ENTRY, Form, Kinds, kind
+from isp.machine_code import Code, emit, load
 
 logger = logging.getLogger(__name__)
 
-_lock = threading.Lock()
+_lock = threading.RLock()  # compiling a kernel compiles those that it calls
+_RETURNED = (0, -2)  # numba's status of a function that returned, and of one that returned None
+
+
+class Loaded(NamedTuple):
+    """A kernel for arguments of some kinds."""
+
+    run: Callable[[int], int]
+    form: Form
 
 
 class Kernel:
-    """A function that numba compiles at its first call, and that other kernels may call.
+    """A function that is compiled at its first call, and that other kernels may call.
 
     `_numba_type_` is numba's own hook for foreign objects: a kernel that meets this one among its globals sees the
     dispatcher, so compiled functions call each other as if they had been compiled at import.
@@ -36,149 +44,103 @@ class Kernel:
 
     def __init__(self, function: Callable[..., Any]) -> None:
         functools.update_wrapper(self, function)
+        self.name = f"{function.__module__}.{function.__qualname__}"
         self.function = function
-        self.origin: tuple[Any, ...] | None = None  # the function that made it of others, and these
-        self._made: Any = None
+        self._loaded: dict[Kinds, Loaded] = {}
 
-    @property
-    def _dispatcher(self) -> Any:
-        if self._made is None:
+    def __call__(self, *arguments: Any) -> Any:
+        """Run the compiled function."""
+        return self.bind(*arguments)()
+
+    def bind(self, *arguments: Any) -> Call:
+        """Return a call for one thread, to be repeated with other whole numbers; it costs a tenth of a first one."""
+        kinds = Kinds(map(kind, arguments))
+        loaded = self._loaded.get(kinds)
+        if loaded is None:
             with _lock:  # a first call comes from all threads at once, and must not compile once for each
-                if self._made is None:
-                    self._made = _dispatcher(self.function)
-        return self._made
+                loaded = self._loaded.get(kinds) or self._loaded.setdefault(kinds, self._load(Form(kinds)))
+        return Call(self.name, loaded, arguments)
 
     @property
     def _numba_type_(self) -> Any:
         return self._dispatcher._numba_type_
 
-    def __call__(self, *arguments: Any) -> Any:
-        """Run the compiled function."""
-        return self._dispatcher(*arguments)
+    @functools.cached_property
+    def _dispatcher(self) -> Any:
+        import numba
 
-    def __reduce__(self) -> Any:
-        """Pickle as a name, or as the combination that it is: numba keeps compiled code by what a kernel is made of."""
-        return self.origin or self.function.__qualname__
+        flags: dict[str, Any] = {"fastmath": False, "error_model": "numpy", "_nrt": False}
+        flags |= {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}  # `arguments` has ours
+        return numba.njit(**flags)(self.function)
+
+    def _load(self, form: Form) -> Loaded:
+        told = "-".join((self.name, *map(str, form.kinds)))
+        name = f"{self.__qualname__.partition('.')[0]}-{hashlib.sha256(told.encode()).hexdigest()[:16]}"
+        ours = self.__module__.partition(".")[0] == __package__  # the cache is of these sources alone
+        kept = code_cache.read(name) if ours else None
+        code = self._compile(form) if kept is None else Code.from_bytes(kept)
+        if ours and kept is None:
+            code_cache.write(name, code.to_bytes())
+        return Loaded(load(code, ENTRY), form)
+
+    def _compile(self, form: Form) -> Code:
+        _announce()
+        signature = tuple(k.numba_type for k in form.kinds)
+        self._dispatcher.compile(signature)
+        compiled = self._dispatcher.overloads[signature]
+        if str(compiled.signature.return_type) != "none":
+            raise TypeError(f"{self.name} returns a value, so only other kernels may call it")
+        return emit(self._dispatcher.inspect_llvm(signature) + form.assembly(compiled.fndesc.llvm_func_name))
+
+
+class Call:
+    """A kernel with its arguments laid out; for one thread at a time."""
+
+    __slots__ = ("_address", "_arguments", "_name", "_run", "_slots", "_whole")
+
+    def __init__(self, name: str, loaded: Loaded, arguments: tuple[Any, ...]) -> None:
+        self._name, self._run, self._whole = name, loaded.run, loaded.form.whole
+        self._arguments = arguments  # their memory must stay
+        self._slots = loaded.form.fill(arguments)
+        self._address, _ = self._slots.buffer_info()
+
+    def __call__(self, *whole: int) -> None:
+        """Run, with these instead of the first whole numbers among the arguments."""
+        for slot, number in zip(self._whole, whole, strict=False):
+            self._slots[slot] = number
+        if self._run(self._address) not in _RETURNED:
+            raise RuntimeError(f"{self._name} failed: out of memory, or arrays that do not fit")
 
 
 def kernel(function: Callable[..., Any]) -> Kernel:
-    """Compile a function of scalars and arrays to machine code at its first call (decorator)."""
+    """Compile a function of arrays and scalars, which makes no array, to machine code at its first call (decorator)."""
     return Kernel(function)
 
 
 def combination(make: Callable[..., Kernel]) -> Callable[..., Kernel]:
-    """Keep what a function makes of kernels, so that the same kernels always make the same one (decorator)."""
+    """Let the same kernels always make the same one, and name it after them (decorator)."""
 
     @functools.cache
     def made(*parts: Any) -> Kernel:
         result = make(*parts)
-        result.origin = (made, parts)
+        result.name = f"{make.__module__}.{make.__qualname__}({','.join(map(_named, parts))})"
         return result
 
     return functools.update_wrapper(made, make)
 
 
-def _dispatcher(function: Callable[..., Any]) -> Any:
-    """Return numba's compiler of a function, with our cache; the caller holds `_lock`."""
-    import numba
-    from numba import core
-
-    caching: Any = core.caching
-    config: Any = core.config  # its attributes are made at run time
-    dispatcher: Any = numba.njit(nogil=True, fastmath=False, error_model="numpy")(function)
-    folder = cache_folder()
-    if folder is None:
-        return dispatcher
-    theirs = config.CACHE_DIR
-    config.CACHE_DIR = str(folder)  # the setting is global to the process: lend it ours for this one function only
-    try:
-        cache = caching.FunctionCache(function)
-    except RuntimeError:  # numba found no folder at all
-        cache = None
-    finally:
-        config.CACHE_DIR = theirs
-    if cache is not None and Path(cache.cache_path).is_relative_to(folder):
-        dispatcher._cache = _Forgiving(cache)
-    else:  # numba would take __pycache__, where the old arithmetic of an edited file lives on
-        _warn_once("kept", f"compiled code cannot be kept in {folder}")
-    return dispatcher
+def _named(part: Any) -> str:
+    """Return what tells a part of a combination from others: a kernel, a tuple of them, or a number."""
+    if isinstance(part, tuple):
+        return f"({','.join(map(_named, part))})"
+    return part.name if isinstance(part, Kernel) else repr(part)
 
 
-class _Forgiving:
-    """numba's cache of one function, of which no failure ends the work."""
-
-    def __init__(self, cache: Any) -> None:
-        self._cache = cache
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._cache, name)
-
-    def load_overload(self, signature: Any, context: Any) -> Any:
-        """Return what was compiled for a signature, or None; forget what cannot be loaded, so that it is replaced."""
-        try:
-            return self._cache.load_overload(signature, context)
-        except Exception as error:  # a damaged pickle raises anything
-            _warn_once(
-                "damaged", f"compiled code in {self._cache.cache_path} is damaged ({_why(error)}); compiling it again"
-            )
-            with contextlib.suppress(OSError):
-                self._cache.flush()
-            return None
-
-    def save_overload(self, signature: Any, result: Any) -> None:
-        """Keep what was compiled, if that is possible."""
-        try:
-            self._cache.save_overload(signature, result)
-        except Exception as error:  # mostly OSError; also what a damaged index raises that could not be replaced
-            _warn_once("kept", f"compiled code cannot be kept in {self._cache.cache_path} ({_why(error)})")
-
-
-def _why(error: Exception) -> str:
-    return getattr(error, "strerror", None) or type(error).__name__
-
-
-_warned: set[str] = set()
-
-
-def _warn_once(trouble: str, message: str) -> None:
-    """Log the first trouble of a kind with the cache; the other thirty kernels have the same."""
-    if trouble not in _warned:
-        logger.warning("%s", message)
-    _warned.add(trouble)
-
-
-def is_kept() -> bool:
-    """Whether all that this process compiled is on disk, for the next one to load."""
-    return "kept" not in _warned
+def prepare() -> None:
+    """Load what loads code, and find out where it is kept."""
+    code_cache.usual_folder()
 
 
 @functools.cache
-def cache_folder() -> Path | None:
-    """Return the folder of compiled code in the user's cache; None, with a warning, where it cannot be written."""
-    import platformdirs
-
-    folder = Path(platformdirs.user_cache_dir("isp", appauthor=False)) / f"kernels-{cache_key()}"
-    try:
-        new = not folder.exists()
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        _warn_once("kept", f"compiled code cannot be kept in {folder} ({_why(error)}); every run compiles anew")
-        return None
-    if new:
-        logger.info("compiling kernels for this machine, once; some seconds")
-    return folder
-
-
-def cache_key() -> str:
-    """Return a short hash of all on which compiled code depends: every source file, numba's version, the processor."""
-    import llvmlite.binding  # type: ignore[import-untyped]
-    import numba
-
-    digest = hashlib.sha256()
-    root = Path(__file__).parent
-    for path in sorted(root.rglob("*.py")):
-        digest.update(os.fsencode(path.relative_to(root)) + b"\0" + path.read_bytes())
-    digest.update(f"{numba.__version__}\0{llvmlite.binding.get_host_cpu_name()}".encode())
-    return digest.hexdigest()[:16]
+def _announce() -> None:
+    logger.info("compiling kernels for this machine, once; some seconds")

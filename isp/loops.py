@@ -154,10 +154,10 @@ def _followed(rows_of_colours: Kernel, point: Point) -> Kernel:
 
     @kernel
     def rows(first, last, source, source_top, target, target_top, parameters):  # type: ignore[no-untyped-def]
-        planes = np.empty((1, 3, target.shape[2]), np.float32)
+        of_window, of_points, planes = parameters
         for y in range(first, last):  # row by row, so that what is made is still in the cache
-            rows_of_colours(y, y + 1, source, source_top, planes, y, parameters[0])
-            pixels(y, y + 1, planes, y, target, target_top, parameters[1])
+            rows_of_colours(y, y + 1, source, source_top, planes, y, of_window)
+            pixels(y, y + 1, planes, y, target, target_top, of_points)
 
     return _alone(rows_of_colours) if point is SAME else rows
 
@@ -168,10 +168,10 @@ def _followed_by_parity(rows_of_colours: Kernel, point: Point) -> Kernel:
 
     @kernel
     def rows(first, last, source, source_top, target, target_top, parameters):  # type: ignore[no-untyped-def]
-        planes = np.empty((1, 3, 2, target.shape[3]), np.float32)
+        of_window, of_points, planes = parameters
         for y in range(first, last):
-            rows_of_colours(y, y + 1, source, source_top, planes, y, parameters[0])
-            pixels(y, y + 1, planes, y, target, target_top, parameters[1])
+            rows_of_colours(y, y + 1, source, source_top, planes, y, of_window)
+            pixels(y, y + 1, planes, y, target, target_top, of_points)
 
     return _alone(rows_of_colours) if point is SAME else rows
 
@@ -191,9 +191,9 @@ def parted(rows_of_colours: Kernel) -> Kernel:
 
     @kernel
     def rows(first, last, source, source_top, target, target_top, parameters):  # type: ignore[no-untyped-def]
-        planes = np.empty((1, 3, source.shape[source.ndim - 1]), np.float32)
+        of_rows, planes = parameters
         for y in range(first, last):
-            rows_of_colours(y, y + 1, source, source_top, planes, y, parameters)
+            rows_of_colours(y, y + 1, source, source_top, planes, y, of_rows)
             for colour in range(3):
                 row, out = planes[0, colour], target[y - target_top, colour]
                 for x in range(row.size):
@@ -208,10 +208,9 @@ def woven(rows_by_parity: Kernel) -> Kernel:
 
     @kernel
     def rows(first, last, source, source_top, target, target_top, parameters):  # type: ignore[no-untyped-def]
-        width = target.shape[2]
-        planes = np.empty((1, 3, 2, (width + 1) // 2), np.float32)
+        width, (of_rows, planes) = target.shape[2], parameters
         for y in range(first, last):
-            rows_by_parity(y, y + 1, source, source_top, planes, y, parameters)
+            rows_by_parity(y, y + 1, source, source_top, planes, y, of_rows)
             for colour in range(3):
                 even, odd, out = planes[0, colour, 0], planes[0, colour, 1], target[y - target_top, colour]
                 for pair in range(width // 2):
@@ -228,10 +227,9 @@ def looked_up(rows_of_entries: Kernel) -> Kernel:
 
     @kernel
     def rows(first, last, source, source_top, target, target_top, parameters):  # type: ignore[no-untyped-def]
-        table, width = parameters[1], target.shape[1]
-        entries = np.empty((1, 3, width), np.uint16)
+        width, (of_rows, table, entries) = target.shape[1], parameters
         for y in range(first, last):
-            rows_of_entries(y, y + 1, source, source_top, entries, y, parameters[0])
+            rows_of_entries(y, y + 1, source, source_top, entries, y, of_rows)
             red, green, blue, out = entries[0, 0], entries[0, 1], entries[0, 2], target[y - target_top]
             for x in range(width):
                 out[x, 0], out[x, 1], out[x, 2] = table[red[x]], table[green[x]], table[blue[x]]
@@ -245,10 +243,9 @@ def looked_up_by_parity(rows_of_entries: Kernel) -> Kernel:
 
     @kernel
     def rows(first, last, source, source_top, target, target_top, parameters):  # type: ignore[no-untyped-def]
-        table, width = parameters[1], target.shape[1]
-        entries = np.empty((1, 3, 2, (width + 1) // 2), np.uint16)
+        width, (of_rows, table, entries) = target.shape[1], parameters
         for y in range(first, last):
-            rows_of_entries(y, y + 1, source, source_top, entries, y, parameters[0])
+            rows_of_entries(y, y + 1, source, source_top, entries, y, of_rows)
             even, odd, out = entries[0, :, 0], entries[0, :, 1], target[y - target_top]
             for pair in range(width // 2):
                 x = 2 * pair

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
 from isp.errors import StageError
@@ -38,6 +39,16 @@ class Points(NamedTuple):
 
     point: Point
     parameters: tuple[Any, ...] = ()
+
+
+class Scratch(NamedTuple):
+    """Stands among the parameters of a kernel for an array of its own, which every thread gets; its content is unknown.
+
+    Kernels make no array themselves, see `jit`.
+    """
+
+    shape: tuple[int, ...]
+    dtype: Any = np.float32
 
 
 class Window(NamedTuple):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from isp import jit
+from isp import code_cache
 from isp.errors import StorageError
 from isp.frame import Frame, Meta, Rectangle, Space
 from isp.opcodes import GainMap
@@ -46,12 +46,12 @@ def warm_up() -> Path:
     Returns
     -------
     Path
-        The folder of the compiled code.
+        The folder in which the compiled code lies.
 
     Raises
     ------
     StorageError
-        If it cannot be kept there.
+        If it cannot be kept anywhere.
 
     Notes
     -----
@@ -65,8 +65,8 @@ def warm_up() -> Path:
             pipeline(frame)
             for bit_depth in (8, 16):
                 pipeline.render(frame, bit_depth)
-    folder = jit.cache_folder()
-    if folder is None or not jit.is_kept():
+    folder = code_cache.kept_in()
+    if folder is None:
         raise StorageError("compiled code cannot be kept; the warning above says why")
     return folder
 

@@ -312,13 +312,13 @@ def test_threads_by_option(tmp_path, monkeypatch, given, expected):
 
 def test_after_a_warm_up_a_conversion_compiles_nothing(tmp_path):
     cache = tmp_path / "cache"
-    environment = os.environ | {"XDG_CACHE_HOME": str(cache)}
+    environment = os.environ | {"XDG_CACHE_HOME": str(cache), "TMPDIR": str(tmp_path)}
     answer = subprocess.run([*REAL, "warmup"], capture_output=True, text=True, env=environment, timeout=300)
     assert answer.returncode == 0, answer.stderr
     assert answer.stderr == "info: compiling kernels for this machine, once; some seconds\n"
     (folder,) = (cache / "isp").iterdir()
     assert str(folder) in answer.stdout and re.search(r"\b\d+\.\d s\b", answer.stdout)
-    compiled = {path: path.stat().st_mtime_ns for path in cache.rglob("*.nb?")}
+    compiled = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
     assert len(compiled) > 20
     variants = [
         [], ["--half"], ["--format", "png", "--bit-depth", "16"], ["--denoise", "median:3"], ["--denoise", "mean:3"],
@@ -329,16 +329,26 @@ def test_after_a_warm_up_a_conversion_compiles_nothing(tmp_path):
         command = [*REAL, "convert", KDC, "-d", tmp_path / str(number), *options]
         answer = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
         assert answer.returncode == 0 and "compiling" not in answer.stderr, answer.stderr
-        new = {path.name for path in cache.rglob("*.nb?")} - {path.name for path in compiled}
+        new = {path.name for path in folder.iterdir()} - {path.name for path in compiled}
         assert not new, (options, new)
-    assert {path: path.stat().st_mtime_ns for path in cache.rglob("*.nb?")} == compiled
+    assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == compiled
+
+
+def test_a_warm_up_where_the_users_folder_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "temporary").mkdir()
+    environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path / "file"), "TMPDIR": str(tmp_path / "temporary")}
+    answer = subprocess.run([*REAL, "warmup"], capture_output=True, text=True, env=environment, timeout=300)
+    (folder,) = (tmp_path / "temporary").iterdir()
+    assert answer.returncode == 0 and str(folder) in answer.stdout and answer.stderr.count("warning: ") == 1
 
 
 def test_a_warm_up_that_keeps_nothing_is_a_failure(tmp_path):
-    (tmp_path / "file").write_text("mine")
-    environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path / "file")}
-    answer = subprocess.run([*REAL, "warmup"], capture_output=True, text=True, env=environment, timeout=300)
-    assert answer.returncode == 3 and answer.stdout == "" and "error: compiled code cannot be kept" in answer.stderr
+    code = "from isp import code_cache; code_cache.folders = lambda: []; from isp_cli.main import main; main()"
+    command = [sys.executable, "-c", code, "warmup"]
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert answer.returncode == 3 and answer.stdout == ""
+    assert "error: compiled code cannot be kept" in answer.stderr
 
 
 # --- existing files --------------------------------------------------------------------------------------------------

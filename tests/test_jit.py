@@ -1,20 +1,25 @@
-"""The cache of compiled code: a convenience, so nothing that is wrong with it may cost a picture."""
+"""Compiled code: called as NumPy would compute, kept, mended, and never anybody else's."""
 
 import os
 import re
 import shutil
+import stat
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
+import numpy as np
 import pytest
 
-import isp.jit
+from isp import code_cache
+from isp.jit import allocating_kernel, kernel
 
 from .command import KDC, REAL, names
 
 WARNING = "compiled code"
 
-# the median calls other kernels, so that numba meets the cache of one kernel while it compiles another.
+# one kernel that calls others, and one that makes arrays; the second argument: whether numba may be imported
 SCRIPT = """
 import logging, sys
 import numpy as np
@@ -24,63 +29,127 @@ from isp.denoisers import filtered
 image = np.random.default_rng(0).random((9, 9, 3)).astype(np.float32)
 windows = np.lib.stride_tricks.sliding_window_view(image, (3, 3), (0, 1))
 assert np.array_equal(filtered(image, 'median', 3)[1:-1, 1:-1], np.median(windows, (-2, -1)))
+print('numba' in sys.modules)
 assert np.allclose(filtered(image, 'mean', 3)[1:-1, 1:-1], windows.mean((-2, -1)))
 """
+COMPILING = "INFO compiling kernels for this machine, once; some seconds"
+
+
+# --- the cache -------------------------------------------------------------------------------------------------------
+
+
+class Runs:
+    """Runs SCRIPT, with all that a run may write below one folder."""
+
+    def __init__(self, folder):
+        folder.mkdir(exist_ok=True)
+        self.home, self.cache, self.temporary = folder / "home", folder / "cache", folder / "temporary"
+        self.home.mkdir()
+        self.temporary.mkdir()
+
+    def __call__(self, *, before=None, **environment):
+        """Return the lines that a run logged."""
+        usual = {"XDG_CACHE_HOME": str(self.cache), "TMPDIR": str(self.temporary)}
+        answer = subprocess.run(
+            [sys.executable, "-c", SCRIPT], capture_output=True, text=True, env=os.environ | usual | environment,
+            preexec_fn=before, timeout=120, cwd=self.home,
+        )  # fmt: skip
+        assert answer.returncode == 0 and "Traceback" not in answer.stderr, answer.stderr
+        self.imports_numba = answer.stdout == "True\n"
+        return answer.stderr.splitlines()
+
+    @property
+    def folder(self):
+        (folder,) = (self.cache / "isp").iterdir()
+        return folder
+
+    @property
+    def spare(self):
+        (folder,) = self.temporary.iterdir()
+        return folder
 
 
 @pytest.fixture
 def run(tmp_path):
-    """Run SCRIPT with a cache in `folder`; return the lines that it logged."""
-    (tmp_path / "temporary").mkdir()
+    return Runs(tmp_path)
 
-    def run(folder, *, before=None, script=SCRIPT):
-        environment = os.environ | {"XDG_CACHE_HOME": str(folder), "TMPDIR": str(tmp_path / "temporary")}
-        answer = subprocess.run(
-            [sys.executable, "-c", script],
-            capture_output=True,
-            text=True,
-            env=environment,
-            preexec_fn=before,
-            timeout=120,
-        )
-        assert answer.returncode == 0 and "Traceback" not in answer.stderr, answer.stderr
-        assert names(tmp_path / "temporary") == []  # nothing is left behind
-        return answer.stderr.splitlines()
 
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory):
+    run = Runs(tmp_path_factory.mktemp("compiled"))
+    run()
+    return run.cache
+
+
+@pytest.fixture
+def later_run(run, compiled):
+    """Runs SCRIPT with the code of an earlier run."""
+    shutil.copytree(compiled, run.cache)
     return run
 
 
-def warnings(lines):
-    return [line for line in lines if line.startswith("WARNING")]
-
-
-def test_the_first_run_says_that_it_takes_a_while_and_only_the_first(run, tmp_path):
-    assert run(tmp_path / "cache") == ["INFO compiling kernels for this machine, once; some seconds"]
-    compiled = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.nb?")}
-    assert len(compiled) >= 6
-    assert run(tmp_path / "cache") == []
-    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.nb?")} == compiled
+def test_the_first_run_says_that_it_takes_a_while_and_the_next_needs_no_compiler(run):
+    assert run() == [COMPILING] and run.imports_numba
+    compiled = {path: path.stat().st_mtime_ns for path in run.folder.iterdir()}
+    assert len(compiled) == 2 and names(run.temporary) == [] == names(run.home)
+    assert run() == [] and not run.imports_numba
+    assert {path: path.stat().st_mtime_ns for path in run.folder.iterdir()} == compiled
+    assert os.name != "posix" or stat.S_IMODE(run.folder.stat().st_mode) == 0o700
 
 
 DAMAGES = {
-    "index cut short": ("*.nbi", lambda content: content[: len(content) // 2]),
-    "index empty": ("*.nbi", lambda content: b""),
-    "index of something else": ("*.nbi", lambda content: content[: content.index(b".") + 1] + b"cposix\nnothing\n."),
-    "code cut short": ("*.nbc", lambda content: content[: len(content) // 2]),
-    "code empty": ("*.nbc", lambda content: b""),
-    "code of another kind": ("*.nbc", lambda content: b"I1\n."),
+    "cut short": lambda content: content[:-1],
+    "its hash cut short": lambda content: content[:20],
+    "one bit": lambda content: content[:500] + bytes([content[500] ^ 1]) + content[501:],
+    "something else": lambda content: b"something else",
 }
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_damaged_files_are_reported_once_and_mended(run, tmp_path, damage):
-    pattern, change = DAMAGES[damage]
-    run(tmp_path / "cache")
-    for path in (tmp_path / "cache").rglob(pattern):
-        path.write_bytes(change(path.read_bytes()))
-    (line,) = run(tmp_path / "cache")
-    assert WARNING in line and "damaged" in line
-    assert run(tmp_path / "cache") == []
+def test_damaged_files_are_reported_once_and_mended(later_run, damage):
+    for path in later_run.folder.iterdir():
+        path.write_bytes(DAMAGES[damage](path.read_bytes()))
+    line, compiling = later_run()
+    assert WARNING in line and "damaged" in line and compiling == COMPILING
+    assert later_run() == []
+
+
+def test_an_empty_file_is_no_code(later_run):
+    for path in later_run.folder.iterdir():
+        path.write_bytes(b"")
+    assert later_run() == [COMPILING]
+    assert later_run() == []
+
+
+@pytest.mark.parametrize("variable", ["XDG_CACHE_HOME", "HOME"])
+def test_where_the_users_folder_cannot_be_made_a_private_one_serves(run, variable):
+    run.cache.write_text("mine")
+    cache = {"XDG_CACHE_HOME": "", variable: str(run.cache)}
+    compiling, line = run(**cache)
+    assert compiling == COMPILING and WARNING in line and str(run.spare) in line
+    assert os.name != "posix" or stat.S_IMODE(run.spare.stat().st_mode) == 0o700
+    assert run(**cache) == [] and names(run.home) == []
+
+
+def test_a_user_whose_home_nobody_knows(monkeypatch, tmp_path):
+    monkeypatch.setattr(code_cache, "usual_folder", lambda: Path("~", ".cache", "isp", "kernels-0"))
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
+    (folder,) = code_cache.folders()
+    assert folder.parent == tmp_path and folder.name.endswith("kernels-0")
+
+
+def test_nowhere_to_keep_code(monkeypatch, caplog):
+    def none():
+        raise FileNotFoundError
+
+    monkeypatch.setattr(code_cache, "usual_folder", lambda: Path("~", "kernels-0"))
+    monkeypatch.setattr(code_cache, "_warned", set())
+    monkeypatch.setattr(tempfile, "gettempdir", none)
+    for _ in range(2):
+        code_cache.write("x", b"")
+    assert code_cache.read("x") is None and code_cache.kept_in() is None
+    (record,) = caplog.records
+    assert "cannot be kept in any folder; every run compiles anew" in record.message
 
 
 def no_big_files():
@@ -90,19 +159,21 @@ def no_big_files():
 
 
 @pytest.mark.skipif(os.name != "posix", reason="POSIX only")
-def test_a_disk_that_takes_nothing(run, tmp_path):
-    (line,) = warnings(run(tmp_path / "cache", before=no_big_files))
-    assert WARNING in line and "cannot be kept" in line and "File too large" in line
+def test_a_disk_that_takes_nothing(run):
+    compiling, line = run(before=no_big_files)
+    assert compiling == COMPILING and WARNING in line and "File too large" in line
+    assert names(run.folder) == []  # nothing is left behind
 
 
 @pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="only root can mount a tiny disk")
 def test_a_full_disk_below_the_cache(tmp_path):
-    disk = tmp_path / "disk"
+    disk, spare = tmp_path / "disk", tmp_path / "spare"
     disk.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], capture_output=True).returncode:
+    spare.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", disk], capture_output=True).returncode:
         pytest.skip("mount is not allowed here")
     try:
-        environment = os.environ | {"XDG_CACHE_HOME": str(disk)}
+        environment = os.environ | {"XDG_CACHE_HOME": str(disk), "TMPDIR": str(spare)}
         command = [*REAL, "convert", "--half", KDC, "-d", tmp_path / "out"]
         answer = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
     finally:
@@ -111,61 +182,159 @@ def test_a_full_disk_below_the_cache(tmp_path):
     assert answer.stderr.count("warning: ") == 1 and "No space left" in answer.stderr
 
 
-@pytest.mark.parametrize("place", ["a file", "below a file"])
-def test_a_folder_that_cannot_be_made(run, tmp_path, place):
-    (tmp_path / "file").write_text("mine")
-    for _ in range(2):
-        (line,) = warnings(run(tmp_path / "file" / ("" if place == "a file" else "below")))
-        assert WARNING in line and "cannot be kept" in line
+# --- what may be run -------------------------------------------------------------------------------------------------
 
 
-def test_what_numba_would_choose_instead_is_not_used(run, tmp_path):
-    """numba falls back to __pycache__ beside the sources, where it does not notice an edit in another file."""
-    script = f"""
-import isp.jit, pathlib
-from isp import jit
-jit.cache_folder = lambda: pathlib.Path({str(tmp_path / "gone")!r}) / "x"
-pathlib.Path({str(tmp_path / "gone")!r}).write_text("")
-{SCRIPT}
-from isp.denoisers.mean import _rows
-assert type(_rows._dispatcher._cache).__name__ == "NullCache"
-"""
-    (line,) = run(tmp_path / "cache", script=script)
-    assert "cannot be kept" in line
+@pytest.mark.skipif(os.name != "posix", reason="POSIX only")
+@pytest.mark.parametrize("trouble", ["open to all", "open to a group", "a link", "another user's"])
+def test_code_that_others_could_have_written_is_not_run(later_run, trouble):
+    if trouble == "a link":
+        later_run.folder.rename(later_run.home / "elsewhere")
+        (later_run.cache / "isp" / "x").symlink_to(later_run.home / "elsewhere")
+        (later_run.cache / "isp" / "x").rename(later_run.cache / "isp" / f"kernels-{code_cache.key()}")
+    elif trouble == "another user's":
+        if os.geteuid() != 0:
+            pytest.skip("only root can give files away")
+        os.chown(later_run.folder, 54321, -1)
+    else:
+        later_run.folder.chmod(0o777 if trouble == "open to all" else 0o770)
+    compiling, line = later_run()
+    assert compiling == COMPILING and WARNING in line and "it goes to" in line
+    assert later_run() == []  # from the spare folder
+    later_run.spare.chmod(0o777)
+    assert later_run()[0] == COMPILING
 
 
 def test_the_folder_is_of_these_sources_this_numba_and_this_processor(monkeypatch, tmp_path):
-    import llvmlite.binding
-
-    usual = isp.jit.cache_key()
-    assert usual == isp.jit.cache_key() and re.fullmatch("[0-9a-f]{16}", usual)
+    usual = code_cache.key()
+    assert usual == code_cache.key() and re.fullmatch("[0-9a-f]{16}", usual)
     with monkeypatch.context() as changed:
-        changed.setattr("numba.__version__", "0.0")
-        assert isp.jit.cache_key() != usual
+        changed.setattr(code_cache, "_numba", lambda: b"0.0")
+        assert code_cache.key() != usual
     with monkeypatch.context() as changed:
-        changed.setattr(llvmlite.binding, "get_host_cpu_name", lambda: "another")
-        assert isp.jit.cache_key() != usual
+        changed.setattr(code_cache, "host", lambda: ("triple", "another", "+features"))
+        assert code_cache.key() != usual
     with monkeypatch.context() as changed:  # the same library in another place is the same library
-        shutil.copytree(os.path.dirname(isp.jit.__file__), tmp_path / "isp")
-        changed.setattr(isp.jit, "__file__", str(tmp_path / "isp" / "jit.py"))
-        assert isp.jit.cache_key() == usual
+        shutil.copytree(os.path.dirname(code_cache.__file__), tmp_path / "isp")
+        changed.setattr(code_cache, "__file__", str(tmp_path / "isp" / "code_cache.py"))
+        assert code_cache.key() == usual
         (tmp_path / "isp" / "curve.py").write_text("")
-        assert isp.jit.cache_key() != usual
+        assert code_cache.key() != usual
 
 
-def test_many_threads_make_one_dispatcher():
-    """A first call comes from all threads at once; each making its own would compile the kernel once per thread."""
+def test_the_version_of_numba_is_found_without_importing_it():
+    import numba
+
+    assert f'"{numba.__version__}"'.encode() in code_cache._numba()
+
+
+def test_many_threads_compile_once():
+    """A first call comes from all threads at once."""
     code = """
 import sys, threading
+import numpy as np
 sys.setswitchinterval(1e-6)
-from isp.denoisers.mean import _rows
-made, start = [], threading.Barrier(8)
-def get():
+from isp import code_cache, jit
+written, start = [], threading.Barrier(8)
+code_cache.read, code_cache.write = (lambda name: None), (lambda name, content: written.append(name))
+from isp.stages.exposure import _rows
+image = np.ones((8, 3, 5), np.float32)
+def double(number):
     start.wait()
-    made.append(_rows._dispatcher)
-threads = [threading.Thread(target=get) for _ in range(8)]
+    _rows(number, number + 1, image, 0, image, 0, np.float32(2))
+threads = [threading.Thread(target=double, args=(number,)) for number in range(8)]
 for thread in threads: thread.start()
 for thread in threads: thread.join()
-assert len(made) == 8 and len(set(map(id, made))) == 1
+assert len(written) == 1 and (image == 2).all()
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+# --- calling ---------------------------------------------------------------------------------------------------------
+
+
+@kernel
+def scaled_sum(first, last, source, target, factor, offset, divisor):
+    for y in range(first, last):
+        for x in range(source.shape[1]):
+            target[y, x] += source[y, x] * factor / divisor + offset
+
+
+@kernel
+def half_of(value):
+    return value / 2
+
+
+@allocating_kernel
+def through_a_copy(source, target):
+    rows = np.empty(source.shape, np.float64)
+    rows[:] = source
+    target[:] = rows[::-1]
+
+
+@allocating_kernel
+def copied(source, target):
+    for number in range(1):
+        target[number:] = source
+
+
+SOURCES = {
+    "C": lambda a: a,
+    "Fortran": np.asfortranarray,
+    "transposed": lambda a: np.ascontiguousarray(a.T).T,
+    "every other": lambda a: np.repeat(a, 2, axis=1)[:, ::2],
+    "backwards": lambda a: np.ascontiguousarray(a[::-1, ::-1])[::-1, ::-1],
+    "one row for all": lambda a: np.broadcast_to(a[:1], a.shape),
+    "read-only": lambda a: np.frombuffer(a.tobytes(), a.dtype).reshape(a.shape),
+    "unaligned": lambda a: np.frombuffer(b"x" + a.tobytes(), a.dtype, offset=1).reshape(a.shape),
+    "empty": lambda a: a[:, :0],
+}
+
+
+@pytest.mark.parametrize("layout", SOURCES)
+@pytest.mark.parametrize("dtype", ["u1", "u2", "i8", "f4", "f8"])
+def test_arrays_of_any_layout_and_type(layout, dtype):
+    source = SOURCES[layout](np.arange(35).reshape(5, 7).astype(dtype))
+    target = np.zeros(source.shape)
+    scaled_sum(1, np.int64(4), source, target, 2.5, np.float32(0.25), 2)
+    expected = np.zeros(source.shape)
+    expected[1:4] = source[1:4] * 2.5 / 2 + 0.25
+    assert np.array_equal(target, expected)
+
+
+def test_a_bound_call_takes_other_whole_numbers_and_sees_what_the_arrays_hold():
+    source, target = np.ones((4, 3), np.float32), np.zeros((4, 3))
+    call = scaled_sum.bind(0, 0, source, target, 1.0, np.float32(0), 1)
+    call(1, 2)
+    source[:] = 5
+    call(3, 4)
+    call()  # the numbers stay
+    call(0, 4, 2)  # the third is the divisor, an argument after the arrays
+    assert target[:, 0].tolist() == [2.5, 3.5, 2.5, 12.5]
+
+
+def test_a_kernel_that_makes_arrays():
+    target = np.zeros((3, 2))
+    through_a_copy(np.arange(6.0).reshape(3, 2), target)
+    assert np.array_equal(target, np.arange(6.0).reshape(3, 2)[::-1])
+
+
+@pytest.mark.parametrize("argument", [np.zeros(3, ">f4"), "text", None, (1, 2), 1j, np.uint16, [1.0]], ids=repr)
+def test_what_is_neither_array_nor_number(argument):
+    with pytest.raises(TypeError, match="a kernel takes native arrays"):
+        half_of(argument)
+
+
+def test_a_kernel_that_returns_a_value_is_for_kernels():
+    with pytest.raises(TypeError, match="half_of returns a value"):
+        half_of(1.0)
+
+
+def test_a_failure_in_compiled_code_is_an_error():
+    with pytest.raises(RuntimeError, match="copied failed"):
+        copied(np.zeros(3), np.zeros(2))
+
+
+def test_only_this_packages_kernels_are_kept():
+    scaled_sum(0, 0, np.zeros((1, 1)), np.zeros((1, 1)), 1.0, np.float32(0), 1)
+    assert not [path for folder in code_cache.folders() for path in folder.glob("*scaled_sum*")]

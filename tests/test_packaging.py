@@ -119,7 +119,8 @@ def lines_of_code(function):
 
 
 def is_kernel(function):
-    return any(isinstance(decorator, ast.Name) and decorator.id == "kernel" for decorator in function.decorator_list)
+    decorators = {decorator.id for decorator in function.decorator_list if isinstance(decorator, ast.Name)}
+    return bool(decorators & {"kernel", "allocating_kernel"})
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -6,17 +6,10 @@ beside entry k of the even columns lie k - 1 and k of the odd ones, and beside e
 
 from __future__ import annotations
 
-import numpy as np
-
 from isp.jit import kernel
 
 BLOCK = 1024  # pairs of columns: what is kept of them stays in the first-level cache
-
-
-@kernel
-def block_of_columns(zero):  # type: ignore[no-untyped-def]
-    """Return room for a block of columns and a pair beside it on both sides, of the type of `zero`."""
-    return np.full((2, BLOCK + 2), zero)
+COLUMNS = (2, BLOCK + 2)  # the shape of what is kept: a pair more on both sides
 
 
 @kernel

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from isp.denoisers.columns import BLOCK, block_of_columns, repeat_border, three_rows
+from isp.denoisers.columns import BLOCK, COLUMNS, repeat_border, three_rows
 from isp.jit import kernel
 from isp.loops import before
-from isp.rows import Window
+from isp.rows import Scratch, Window
 
 
 @kernel
 def _rows(first, last, source, source_top, target, target_top, parameters):  # type: ignore[no-untyped-def]
-    window, height = parameters
+    window, height, sums, totals = parameters
     margin, width = window // 2, source.shape[2]
-    sums = np.empty(width + 2 * margin, np.float64)
-    totals = np.empty(width, np.float64)
     count = np.float64(window * window)
     for y in range(first, last):
         for plane in range(source.shape[1]):
@@ -36,9 +34,7 @@ def _rows(first, last, source, source_top, target, target_top, parameters):  # t
 
 @kernel
 def _nine_rows(first, last, source, source_top, target, target_top, parameters):  # type: ignore[no-untyped-def]
-    height, width = parameters
-    half = source.shape[3]
-    sums = block_of_columns(np.float64(0))
+    (height, width, sums), half = parameters, source.shape[3]
     for y in range(first, last):
         for plane in range(source.shape[1]):
             for start in range(0, half, BLOCK):
@@ -64,5 +60,7 @@ def mean(window: int, height: int, width: int) -> Window:
     Summed in float64, columns first, and rounded once to float32.
     """
     if window == 3:
-        return Window(before(_nine_rows, by_parity=True), (height, width), halo=1, by_parity=True)
-    return Window(before(_rows), (window, height), halo=window // 2)
+        parameters = (height, width, Scratch(COLUMNS, np.float64))
+        return Window(before(_nine_rows, by_parity=True), parameters, halo=1, by_parity=True)
+    sums, totals = Scratch((width + window - 1,), np.float64), Scratch((width,), np.float64)
+    return Window(before(_rows), (window, height, sums, totals), halo=window // 2)

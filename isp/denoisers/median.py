@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from isp.denoisers.columns import BLOCK, block_of_columns, repeat_border, three_rows
+from isp.denoisers.columns import BLOCK, COLUMNS, repeat_border, three_rows
 from isp.jit import kernel
 from isp.loops import before
-from isp.rows import Window
+from isp.rows import Scratch, Window
 
 
 @kernel
@@ -49,13 +49,7 @@ def extremes_outward(values, count):  # type: ignore[no-untyped-def]
 
 @kernel
 def _nine_rows(first, last, source, source_top, target, target_top, parameters):  # type: ignore[no-untyped-def]
-    height, width = parameters
-    half = source.shape[3]
-    low, middle, high = (
-        block_of_columns(np.float32(0)),
-        block_of_columns(np.float32(0)),
-        block_of_columns(np.float32(0)),
-    )
+    (height, width, low, middle, high), half = parameters, source.shape[3]
     for y in range(first, last):
         for plane in range(source.shape[1]):
             for start in range(0, half, BLOCK):
@@ -84,11 +78,8 @@ def _nine_rows(first, last, source, source_top, target, target_top, parameters):
 
 @kernel
 def _rows(first, last, source, source_top, target, target_top, parameters):  # type: ignore[no-untyped-def]
-    window, height = parameters
-    margin, width = window // 2, source.shape[2]
-    kept = window * window // 2 + 2
-    padded = np.empty((window, width + 2 * margin), np.float32)
-    values = np.empty((kept, width), np.float32)
+    window, height, padded, values = parameters
+    margin, width, kept = window // 2, source.shape[2], len(values)
     for y in range(first, last):
         for plane in range(source.shape[1]):
             for line in range(window):
@@ -116,5 +107,8 @@ def median(window: int, height: int, width: int) -> Window:
     the least and the greatest of those cannot be the median, so both go and one more comes, until three are left.
     """
     if window == 3:
-        return Window(before(_nine_rows, by_parity=True), (height, width), halo=1, by_parity=True)
-    return Window(before(_rows), (window, height), halo=window // 2)
+        of_columns = Scratch(COLUMNS)
+        parameters = (height, width, of_columns, of_columns, of_columns)
+        return Window(before(_nine_rows, by_parity=True), parameters, halo=1, by_parity=True)
+    padded, values = Scratch((window, width + window - 1)), Scratch((window * window // 2 + 2, width))
+    return Window(before(_rows), (window, height, padded, values), halo=window // 2)

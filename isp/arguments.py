@@ -1,0 +1,135 @@
+"""How arguments reach machine code: side by side in slots of 8 bytes, so that every kernel is called alike.
+
+A whole number, a float or an np.float32 takes one slot, an array several: address, size, shape and strides. A tuple
+takes those of what is in it.
+"""
+
+from __future__ import annotations
+
+import struct
+from array import array
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+ENTRY = "isp_entry"  # the name of the function that takes the slots
+_SCALARS = {"i8": ("q", "i64"), "f4": ("f4x", "float"), "f8": ("d", "double")}  # as `struct` packs and LLVM reads them
+
+
+class Kind(NamedTuple):
+    """What code depends on of an argument. Only an array has a layout: C without gaps, A any other, U unaligned."""
+
+    dtype: str
+    ndim: int = 0
+    layout: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.dtype}{self.layout}{self.ndim}" if self.layout else self.dtype
+
+    @property
+    def packed(self) -> str:
+        """The format of the slots for `struct`."""
+        return "qq" + "qq" * self.ndim if self.layout else _SCALARS[self.dtype][0]
+
+    @property
+    def numba_type(self) -> Any:
+        """The type of the argument for numba."""
+        import numba
+
+        element: Any = numba.from_dtype(np.dtype(self.dtype))
+        layout: Any = self.layout[:1]
+        return numba.types.Array(element, self.ndim, layout, aligned="U" not in self.layout) if layout else element
+
+
+class Kinds(tuple["Kind | Kinds", ...]):
+    """What code depends on of a tuple."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return f"({','.join(map(str, self))})"
+
+    @property
+    def packed(self) -> str:
+        """The format of the slots for `struct`."""
+        return "".join(k.packed for k in self)
+
+    @property
+    def numba_type(self) -> Any:
+        """The type of the argument for numba."""
+        import numba
+
+        return numba.types.BaseTuple.from_types([k.numba_type for k in self])
+
+
+def kind(argument: Any) -> Kind | Kinds:
+    """Return what code depends on of an argument."""
+    if isinstance(argument, tuple):
+        return Kinds(map(kind, argument))
+    if isinstance(argument, np.ndarray) and argument.dtype.isnative:
+        flags = argument.flags
+        layout = ("C" if flags.c_contiguous else "A") + ("" if flags.aligned else "U")
+        return Kind(argument.dtype.str[1:], argument.ndim, layout)
+    if isinstance(argument, int | np.integer):
+        return Kind("i8")
+    if isinstance(argument, float):
+        return Kind("f8")
+    if isinstance(argument, np.float32):
+        return Kind("f4")
+    raise TypeError(f"a kernel takes native arrays, whole numbers, float, np.float32 and tuples of them, not {argument!r}")
+
+
+def flat(arguments: tuple[Any, ...]) -> Iterator[Any]:
+    """Yield what is in a tuple and in the tuples in it, in order, as numba passes them to functions."""
+    for argument in arguments:
+        if isinstance(argument, tuple) and not isinstance(argument, Kind):
+            yield from flat(argument)
+        else:
+            yield argument
+
+
+class Form:
+    """How arguments of some kinds lie in their slots, and which slots hold the whole numbers."""
+
+    def __init__(self, kinds: Kinds) -> None:
+        self.kinds = kinds
+        self._struct = struct.Struct("=" + kinds.packed)
+        before = ["=" + Kinds(kinds[:number]).packed for number in range(len(kinds))]
+        self.whole = [struct.calcsize(b) // 8 for b, k in zip(before, kinds, strict=True) if k == Kind("i8")]
+
+    def fill(self, arguments: tuple[Any, ...]) -> array[int]:
+        """Return the slots with the arguments in them; the arrays must outlive them."""
+        values: list[Any] = []
+        for argument in flat(arguments):
+            if isinstance(argument, np.ndarray):
+                values += (argument.ctypes.data, argument.size, *argument.shape, *argument.strides)
+            else:
+                values.append(argument)
+        return array("q", self._struct.pack(*values))
+
+    def assembly(self, function: str) -> str:
+        """Return `ENTRY`, in LLVM's assembly: it calls a function that numba compiled with what lies in the slots.
+
+        Of an array that function takes the owner of its memory and the object around it (none here), its size, the size
+        of an element, address, shape and strides; before all arguments it takes where to put a result and an exception.
+        """
+        loads: list[str] = []
+
+        def load(type_: str) -> str:
+            n = len(loads)
+            loads.append(f"%at{n} = getelementptr i64, ptr %slots, i64 {n}\n%in{n} = load {type_}, ptr %at{n}\n")
+            return f"{type_} %in{n}"
+
+        arguments = ["ptr %result", "ptr %exception"]
+        for k in flat(self.kinds):
+            if not k.layout:
+                arguments.append(load(_SCALARS[k.dtype][1]))
+                continue
+            address, size = load("ptr"), load("i64")
+            arguments += ["ptr null", "ptr null", size, f"i64 {np.dtype(k.dtype).itemsize}", address]
+            arguments += [load("i64") for _ in range(2 * k.ndim)]
+        return (
+            f"\ndefine i32 @{ENTRY}(ptr %slots) {{\n%result = alloca ptr\n%exception = alloca ptr\n{''.join(loads)}"
+            f"%status = call i32 @{function}({', '.join(arguments)})\nret i32 %status\n}}\n"
+        )
