@@ -51,10 +51,11 @@ class Pass(NamedTuple):
 def apply(stage: RowStage, frame: Frame) -> Frame:
     """Run one stage on a whole frame."""
     check_space(stage, frame)
-    step = stage.as_rows(frame.outline, frame)
+    before = frame.outline
+    step = stage.as_rows(before, frame)
     assert step is not None, "a stage that sees the frame knows what to do"
     if step.work is None:
-        return frame if step.after is frame.outline else step.after.filled(frame.data)
+        return frame if step.after is before else step.after.filled(frame.data)
     return step.after.filled(run(frame.data, [step.work], [step.after.shape], np.float32))
 
 

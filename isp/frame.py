@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, NamedTuple
@@ -231,6 +232,13 @@ class Frame:
         return Outline(height, width, self.space, self.meta, self.saturation, self.gains, self.encoding)
 
 
+class Later(NamedTuple):
+    """A saturation field that is made only if somebody wants to see it: no value of it is below `lowest`."""
+
+    lowest: float
+    make: Callable[[], NDArray[np.float32]]
+
+
 @dataclass(frozen=True, slots=True)
 class Outline:
     """A frame without its pixels: what a schedule knows of a result before it is computed. Fields as in `Frame`."""
@@ -239,7 +247,7 @@ class Outline:
     width: int
     space: Space
     meta: Meta
-    saturation: float | NDArray[np.float32] = 1.0
+    saturation: float | NDArray[np.float32] | Later = 1.0
     gains: Gains | None = None
     encoding: str | None = None
 
@@ -253,6 +261,11 @@ class Outline:
         """Return a copy with some of the fields exchanged."""
         return dataclasses.replace(self, **changes)
 
+    @property
+    def known_saturation(self) -> float | NDArray[np.float32]:
+        """The saturation as a frame holds it."""
+        return self.saturation.make() if isinstance(self.saturation, Later) else self.saturation
+
     def filled(self, data: NDArray[Any]) -> Frame:
         """Return the frame with these pixels."""
-        return Frame(data, self.space, self.meta, self.saturation, self.gains, self.encoding)
+        return Frame(data, self.space, self.meta, self.known_saturation, self.gains, self.encoding)

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from isp import falloff
 from isp.errors import ParameterError, StageError, require, require_choice
-from isp.frame import Frame, Meta, Outline, Space
+from isp.falloff import MAX_GAIN, between, polynomial
+from isp.frame import Frame, Later, Meta, Outline, Space
 from isp.jit import kernel
 from isp.parameters import settle
 from isp.bands import apply
@@ -22,7 +23,6 @@ from isp.stages.options import numbers, options
 
 logger = logging.getLogger(__name__)
 
-_MAX_GAIN = 1e9  # thirty stops
 METHODS = ("file", "none", "radial", "natural", "mechanical", "pixel", "flat")
 
 
@@ -33,18 +33,49 @@ def brighten(value, gain):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _brightened(value, x, gains):  # type: ignore[no-untyped-def]
-    return brighten(value, gains[x])
+def _brightened(value, x, row):  # type: ignore[no-untyped-def]
+    return brighten(value, row[0][x])
 
 
 @kernel
-def _colours_brightened(value, x, gains):  # type: ignore[no-untyped-def]
+def _colours_brightened(value, x, row):  # type: ignore[no-untyped-def]
+    gains = row[0]
     return brighten(value[0], gains[x, 0]), brighten(value[1], gains[x, 1]), brighten(value[2], gains[x, 2])
 
 
 @kernel
-def _of_row(y, parameters):  # type: ignore[no-untyped-def]
-    return parameters[0][y]
+def _field_of_row(y, parameters):  # type: ignore[no-untyped-def]
+    return (parameters[0][y],)
+
+
+@kernel
+def _mapped(value, x, row):  # type: ignore[no-untyped-def]
+    across, parity, above, below, down = row
+    upper, lower = across[parity, above, x & 1, x >> 1], across[parity, below, x & 1, x >> 1]
+    return brighten(value, np.float32(between(upper, lower, down)))
+
+
+@kernel
+def _maps_of_row(y, parameters):  # type: ignore[no-untyped-def]
+    across, above, below, down = parameters
+    return across, y & 1, above[y], below[y], down[y]
+
+
+@kernel
+def _polynomial(value, x, row):  # type: ignore[no-untyped-def]
+    x2, y2, highest_first = row
+    return brighten(value, np.float32(polynomial(x2[x & 1, x >> 1] + y2, highest_first)))
+
+
+@kernel
+def _radius_of_row(y, parameters):  # type: ignore[no-untyped-def]
+    x2, y2, highest_first = parameters
+    return x2, y2[y], highest_first
+
+
+_BY_FIELD, _COLOURS_BY_FIELD = Point(_brightened, _field_of_row), Point(_colours_brightened, _field_of_row)
+_BY_MAPS, _BY_RADIUS = Point(_mapped, _maps_of_row), Point(_polynomial, _radius_of_row)
+_TERMS = (5, 10)  # of a polynomial: two lengths to compile for, the rest is filled with zeros
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,16 +181,42 @@ class Vignetting:
         """Return how rows are made."""
         if self.method == "none" or (self.method == "file" and not before.meta.lens_shading):
             return Step(None, before)
-        shape = before.shape
+        shape, uniform = before.shape, isinstance(before.saturation, float) and before.saturation == 1
+        if uniform and shape == before.meta.active[2:]:
+            computed = self._by_radius(before.meta) if self.method == "radial" else self._by_maps(before.meta)
+            if computed is not None:
+                points, lowest = computed
+                return Step(points, before.replace(saturation=Later(lowest, lambda: self.gains(before.meta))))
         field = self.gains(before.meta, len(shape))
         if field.shape == shape:
             gain = field
         else:
             gain = np.ones(shape, np.float32)  # the masked border, if the frame has one, stays as it is
             gain[before.meta.active.slices] = field if field.ndim == len(shape) else field[:, :, None]
-        points = Points(Point(_brightened if len(shape) == 2 else _colours_brightened, _of_row), (gain,))
-        saturation = gain if np.all(before.saturation == np.float32(1)) else gain * before.saturation
+        points = Points(_BY_FIELD if len(shape) == 2 else _COLOURS_BY_FIELD, (gain,))
+        saturation = gain if uniform else gain * before.known_saturation
         return Step(points, before.replace(saturation=saturation))
+
+    def _by_maps(self, meta: Meta) -> tuple[Points, float] | None:
+        """Return the file's own gains as points of a mosaic, and the lowest; None if only a field can hold them."""
+        maps = falloff.site_maps(meta) if self.method == "file" else None
+        return None if maps is None else (Points(_BY_MAPS, maps[:4]), maps.lowest)
+
+    def _by_radius(self, meta: Meta) -> tuple[Points, float]:
+        """Return the polynomial as points of a mosaic, and the lowest gain."""
+        x2, y2 = falloff.squared_distances(meta.active, self.center, meta.pixel_aspect)
+        lowest, highest = falloff.extremes(self.coefficients, float(x2.min() + y2.min()), float(x2.max() + y2.max()))
+        self._check_gains(lowest, highest)
+        terms = next(count for count in _TERMS if count >= len(self.coefficients))
+        highest_first = (0.0,) * (terms - len(self.coefficients)) + tuple(map(float, reversed(self.coefficients)))
+        by_parity = np.pad(x2, (0, len(x2) % 2)).reshape(-1, 2).T.copy()
+        return Points(_BY_RADIUS, (by_parity, y2, highest_first)), lowest
+
+    @staticmethod
+    def _check_gains(lowest: float, highest: float) -> None:
+        if not (lowest > 0 and highest < MAX_GAIN):
+            reach = f"{lowest:.3g}..{highest:.3g}"
+            raise StageError(f"Vignetting: gains reach {reach}; keep them above 0, below {MAX_GAIN:g}")
 
     def gains(self, meta: Meta, ndim: int = 2) -> NDArray[np.float32]:
         """Return the gain field over a file's active area, float32 (height, width); from the file with ndim 3, (.., 3).
@@ -169,7 +226,7 @@ class Vignetting:
         if self.method == "file":
             with np.errstate(over="ignore", invalid="ignore"):
                 field = falloff.from_file(meta, 3 if ndim == 3 else 1)
-            if not (field.min() >= 0 and field.max() < _MAX_GAIN):
+            if not (field.min() >= 0 and field.max() < MAX_GAIN):
                 reach = f"{field.min():.3g}..{field.max():.3g}"
                 raise StageError(f"Vignetting: {meta.name}: the file's gains reach {reach}; it is damaged, use none")
             return field
@@ -188,9 +245,7 @@ class Vignetting:
             gain = falloff.mechanical(r2, self.onset, self.loss)
         else:
             gain = np.ones_like(r2)
-        if not (gain.min() > 0 and gain.max() < _MAX_GAIN):
-            reach = f"{gain.min():.3g}..{gain.max():.3g}"
-            raise StageError(f"Vignetting: gains reach {reach}; keep them above 0, below {_MAX_GAIN:g}")
+        self._check_gains(float(gain.min()), float(gain.max()))
         return gain.astype(np.float32)
 
     def _corner_tangent(self, meta: Meta) -> float:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from isp.cfa import tile, tile_columns
 from isp.colorimetry import KELVIN_RANGE, PRESETS
 from isp.errors import ParameterError, require, require_choice
-from isp.frame import Frame, Gains, Meta, Outline, Space
+from isp.frame import Frame, Gains, Later, Meta, Outline, Space
 from isp.geometry import picture_to_frame
 from isp.jit import kernel
 from isp.parameters import settle
@@ -208,7 +208,7 @@ class WhiteBalance:
                 points = Points(_BY_PARITY if gains.shape[1] == 2 else _BY_COLUMN, (gains, limit))
         if not self.clip:
             of_sites = gains if colour else tile(gains, before.height, before.width)
-            limit = np.asarray(of_sites * np.asarray(before.saturation, np.float32))
+            limit = np.asarray(of_sites * np.asarray(before.known_saturation, np.float32))
             limit = np.broadcast_to(limit, before.shape)
         return Step(points, before.replace(gains=after, saturation=limit if np.ndim(limit) else float(limit)))
 
@@ -248,9 +248,10 @@ class WhiteBalance:
 
 def _limit(before: Outline) -> NDArray[np.float32] | np.float32:
     """Return where clipped sites end: at 1, or below where vignetting lowered them."""
-    if np.min(before.saturation) >= 1:
+    if isinstance(before.saturation, Later) and before.saturation.lowest >= 1:
         return np.float32(1)
-    return np.minimum(before.saturation, np.float32(1))
+    saturation = before.known_saturation
+    return np.float32(1) if np.min(saturation) >= 1 else np.minimum(saturation, np.float32(1))
 
 
 def smallest_is_one(gains: Gains) -> Gains:
