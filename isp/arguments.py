@@ -60,7 +60,8 @@ class Kinds(tuple["Kind | Kinds", ...]):
         """The type of the argument for numba."""
         import numba
 
-        return numba.types.BaseTuple.from_types([k.numba_type for k in self])
+        types: Any = numba.types
+        return types.BaseTuple.from_types([k.numba_type for k in self])
 
 
 def kind(argument: Any) -> Kind | Kinds:
@@ -77,7 +78,9 @@ def kind(argument: Any) -> Kind | Kinds:
         return Kind("f8")
     if isinstance(argument, np.float32):
         return Kind("f4")
-    raise TypeError(f"a kernel takes native arrays, whole numbers, float, np.float32 and tuples of them, not {argument!r}")
+    raise TypeError(
+        f"a kernel takes native arrays, whole numbers, float, np.float32 and tuples of them, not {argument!r}"
+    )
 
 
 def flat(arguments: tuple[Any, ...]) -> Iterator[Any]:

@@ -41,7 +41,11 @@ def _entries(shift: int) -> Kernel:
     def entries(value, x, parameters):  # type: ignore[no-untyped-def]
         r, g, b = value
         floor = parameters[0]
-        return np.uint16(bits(r, floor) >> shift), np.uint16(bits(g, floor) >> shift), np.uint16(bits(b, floor) >> shift)
+        return (
+            np.uint16(bits(r, floor) >> shift),
+            np.uint16(bits(g, floor) >> shift),
+            np.uint16(bits(b, floor) >> shift),
+        )
 
     return entries
 
@@ -68,7 +72,7 @@ def look_up(curves: Sequence[Any], bit_depth: int) -> Table | None:
 @functools.lru_cache(maxsize=16)
 def _table(curves: tuple[Any, ...], bit_depth: int) -> Table | None:
     least, shift = 2.0**-_OCTAVES, 23 - _MANTISSA[bit_depth]
-    floor = np.float32(least * (1 + 0.5**(_MANTISSA[bit_depth] + 1)))  # so that 0 lies in the middle of its entry
+    floor = np.float32(least * (1 + 0.5 ** (_MANTISSA[bit_depth] + 1)))  # so that 0 lies in the middle of its entry
     lowest, highest = (int(np.float32(x + floor).view(np.int32)) >> shift for x in (np.float32(0), np.float32(1)))
     edges = (np.arange(lowest, highest + 2, dtype=np.int32) << shift).view(np.float32) - floor
     at_edges = _through(curves, np.clip(edges, 0, 1))

@@ -67,7 +67,9 @@ def polynomial(r2, highest_first):  # type: ignore[no-untyped-def]
 def extremes(coefficients: tuple[float, ...], lowest_r2: float, highest_r2: float) -> tuple[float, float]:
     """Return the least and the greatest value of `radial_polynomial` between two squared radii."""
     derivative = np.polynomial.Polynomial((1.0, *coefficients)).deriv()
-    turns = [turn.real for turn in derivative.roots() if turn.imag == 0 and lowest_r2 < turn.real < highest_r2]
+    roots = np.asarray(derivative.roots(), np.complex128)
+    turns = roots.real[roots.imag == 0]
+    turns = turns[(lowest_r2 < turns) & (turns < highest_r2)]
     gains = radial_polynomial(np.array([lowest_r2, *turns, highest_r2]), coefficients)
     return float(gains.min()), float(gains.max())
 
@@ -154,11 +156,12 @@ class SiteMaps(NamedTuple):
 
 def site_maps(meta: Meta) -> SiteMaps | None:
     """Return the file's lens shading as maps of sites; None where it is anything else, or its gains make no sense."""
-    (top, left, height, width), maps = meta.active, meta.lens_shading
-    cell = {1: 1, 4: 2}.get(len(maps), 0)
+    (top, left, height, width) = meta.active
+    maps = [each for each in meta.lens_shading if isinstance(each, GainMap)]
+    cell = {1: 1, 4: 2}.get(len(maps), 0) if len(maps) == len(meta.lens_shading) else 0
     places = set()
     for each in maps:
-        if not isinstance(each, GainMap) or each.after_demosaic or each.plane != 0:
+        if each.after_demosaic or each.plane != 0:
             return None
         if (each.row_pitch, each.column_pitch) != (cell, cell) or each.bottom < height or each.right < width:
             return None

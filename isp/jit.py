@@ -75,7 +75,7 @@ class Kernel:
 
     def _load(self, form: Form) -> Loaded:
         told = "-".join((self.name, *map(str, form.kinds)))
-        name = f"{self.__qualname__.partition('.')[0]}-{hashlib.sha256(told.encode()).hexdigest()[:16]}"
+        name = f"{self.function.__qualname__.partition('.')[0]}-{hashlib.sha256(told.encode()).hexdigest()[:16]}"
         ours = self.__module__.partition(".")[0] == __package__  # the cache is of these sources alone
         kept = code_cache.read(name) if ours else None
         code = self._compile(form) if kept is None else Code.from_bytes(kept)

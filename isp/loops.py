@@ -62,7 +62,10 @@ def each_site(point: Point) -> Kernel:
         for y in range(first, last):
             row, out, here = source[y - source_top], target[y - target_top], of_row(y, parameters)
             for x in range(0, out.size - 1, 2):
-                out[x], out[x + 1] = function(np.float32(row[x]), x, here), function(np.float32(row[x + 1]), x + 1, here)
+                out[x], out[x + 1] = (
+                    function(np.float32(row[x]), x, here),
+                    function(np.float32(row[x + 1]), x + 1, here),
+                )
             if out.size % 2:
                 out[out.size - 1] = function(np.float32(row[out.size - 1]), out.size - 1, here)
 

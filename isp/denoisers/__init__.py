@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from isp.bands import run
 from isp.denoisers.mean import mean
 from isp.denoisers.median import median
-from isp.bands import run
 from isp.rows import Window
 
 METHODS: dict[str, Callable[[int, int, int], Window]] = {"mean": mean, "median": median}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from isp.denoisers.columns import BLOCK, COLUMNS, repeat_border, three_rows
 from isp.jit import kernel
 from isp.loops import before
@@ -20,7 +18,7 @@ def sorted_three(a, b, c):  # type: ignore[no-untyped-def]
 
 @kernel
 def middle_of_nine(left, centre, right):  # type: ignore[no-untyped-def]
-    """Return the median of three columns in order: the middle of the greatest low, the middle middle, the least high."""
+    """Return the median of three columns in order: of greatest low, middle middle, least high the middle."""
     _, middle, _ = sorted_three(left[1], centre[1], right[1])
     lowest, highest = max(left[0], max(centre[0], right[0])), min(left[2], min(centre[2], right[2]))
     _, result, _ = sorted_three(lowest, middle, highest)

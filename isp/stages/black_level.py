@@ -10,13 +10,13 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from isp.bands import apply
 from isp.border import disagreement, tolerance
 from isp.cfa import tile, tile_columns
 from isp.errors import StageError, require, require_choice
 from isp.frame import Frame, Meta, Outline, Space
 from isp.jit import kernel
 from isp.parameters import settle
-from isp.bands import apply
 from isp.rows import Point, Points, Step
 
 logger = logging.getLogger(__name__)
@@ -124,7 +124,7 @@ class BlackLevel:
         return Step(Points(point, (black, white)), before.replace(space=Space.MOSAIC))
 
     def black_of_sites(self, before: Outline) -> NDArray[np.float32]:
-        """Return black in DN as float32, for as many rows and columns as it takes until they repeat: 2 columns, or all."""
+        """Return black in DN as float32, for as many rows and columns as it takes until they repeat: 2 or all columns."""
         meta, pattern = before.meta, self.pattern(before.meta)
         if pattern is not meta.black or not (meta.black_rows or meta.black_columns):
             return tile_columns(pattern, before.width)

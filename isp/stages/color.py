@@ -9,12 +9,12 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from isp.bands import apply
 from isp.colorimetry import SRGB_TO_XYZ
 from isp.errors import StageError, require
 from isp.frame import Frame, Matrix, Meta, Outline, Space
 from isp.jit import kernel
 from isp.parameters import settle
-from isp.bands import apply
 from isp.rows import Point, Points, Step
 
 logger = logging.getLogger(__name__)

@@ -52,7 +52,9 @@ def half(height: int, width: int, cfa: CFA) -> Window:
     """
     cell = cell_size(cfa)
     if min(height, width) < cell:
-        raise StageError(f"Demosaic: an image of {(height, width)} is smaller than one {cell}x{cell} cell; use bilinear")
+        raise StageError(
+            f"Demosaic: an image of {(height, width)} is smaller than one {cell}x{cell} cell; use bilinear"
+        )
     down, across = (math.lcm(cell, period) // cell for period in (len(cfa), len(cfa[0])))
     cells = tile(cfa, down * cell, across * cell).reshape(down, cell, across, cell)
     counts = (cells[..., None] == np.arange(3)).sum(axis=(1, 3)).astype(np.float32)

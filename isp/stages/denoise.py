@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from isp.bands import apply
 from isp.denoisers import METHODS, filtered
 from isp.errors import require, require_choice
 from isp.frame import Frame, Outline, Space
 from isp.parameters import settle
-from isp.bands import apply
 from isp.rows import Step, check_space
 from isp.stages.options import number
 

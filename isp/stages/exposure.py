@@ -8,11 +8,11 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from isp.bands import apply
 from isp.errors import require
 from isp.frame import Frame, Meta, Outline, Space
 from isp.jit import kernel
 from isp.parameters import settle
-from isp.bands import apply
 from isp.rows import Point, Points, Step
 
 _BINS = 8192  # of the 16-bit range, as LibRaw counts

@@ -7,11 +7,11 @@ from typing import ClassVar
 
 import numpy as np
 
+from isp.bands import apply
 from isp.errors import ParameterError, require, require_choice
 from isp.frame import Frame, Outline, Space
 from isp.jit import kernel
 from isp.parameters import settle
-from isp.bands import apply
 from isp.rows import Point, Points, Step
 from isp.stages.options import numbers
 

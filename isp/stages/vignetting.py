@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isp import falloff
+from isp.bands import apply
 from isp.errors import ParameterError, StageError, require, require_choice
 from isp.falloff import MAX_GAIN, between, polynomial
 from isp.frame import Frame, Later, Meta, Outline, Space
 from isp.jit import kernel
 from isp.parameters import settle
-from isp.bands import apply
 from isp.rows import Point, Points, Step
 from isp.stages.options import numbers, options
 

@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from isp.bands import apply
 from isp.cfa import tile, tile_columns
 from isp.colorimetry import KELVIN_RANGE, PRESETS
 from isp.errors import ParameterError, require, require_choice
@@ -16,7 +17,6 @@ from isp.frame import Frame, Gains, Later, Meta, Outline, Space
 from isp.geometry import picture_to_frame
 from isp.jit import kernel
 from isp.parameters import settle
-from isp.bands import apply
 from isp.rows import Point, Points, Step
 from isp.stages import neutral
 from isp.stages.options import number, numbers
