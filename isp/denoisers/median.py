@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from isp.denoisers.columns import BLOCK, COLUMNS, repeat_border, three_rows
+from isp.denoisers.nine import nine
 from isp.jit import kernel
 from isp.loops import before
 from isp.rows import Scratch, Window
@@ -46,35 +46,6 @@ def extremes_outward(values, count):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _nine_rows(first, last, source, source_top, target, target_top, parameters):  # type: ignore[no-untyped-def]
-    (height, width, low, middle, high), half = parameters, source.shape[3]
-    for y in range(first, last):
-        for plane in range(source.shape[1]):
-            for start in range(0, half, BLOCK):
-                stop = min(start + BLOCK, half)
-                least, count = max(start - 1, 0), min(stop + 1, half) - max(start - 1, 0)
-                for parity in range(2):
-                    above, here, below = three_rows(source, source_top, y, height, plane, parity)
-                    above, here, below = above[least:], here[least:], below[least:]
-                    at = least - start + 1
-                    lows, middles, highs = low[parity][at:], middle[parity][at:], high[parity][at:]
-                    for x in range(count):
-                        lows[x], middles[x], highs[x] = sorted_three(above[x], here[x], below[x])
-                repeat_border(low, start, stop, width)
-                repeat_border(middle, start, stop, width)
-                repeat_border(high, start, stop, width)
-                for parity in range(2):
-                    out, other = target[y - target_top, plane, parity][start:], 1 - parity
-                    lows, middles, highs = low[parity][1:], middle[parity][1:], high[parity][1:]
-                    low_beside, middle_beside = low[other][parity:], middle[other][parity:]
-                    high_beside = high[other][parity:]
-                    for x in range(stop - start):
-                        left = low_beside[x], middle_beside[x], high_beside[x]
-                        right = low_beside[x + 1], middle_beside[x + 1], high_beside[x + 1]
-                        out[x] = middle_of_nine(left, (lows[x], middles[x], highs[x]), right)
-
-
-@kernel
 def _rows(first, last, source, source_top, target, target_top, parameters):  # type: ignore[no-untyped-def]
     window, height, padded, values = parameters
     margin, width, kept = window // 2, source.shape[2], len(values)
@@ -105,8 +76,6 @@ def median(window: int, height: int, width: int) -> Window:
     the least and the greatest of those cannot be the median, so both go and one more comes, until three are left.
     """
     if window == 3:
-        of_columns = Scratch(COLUMNS)
-        parameters = (height, width, of_columns, of_columns, of_columns)
-        return Window(before(_nine_rows, by_parity=True), parameters, halo=1, by_parity=True)
+        return nine(sorted_three, middle_of_nine, height, width)
     padded, values = Scratch((window, width + window - 1)), Scratch((window * window // 2 + 2, width))
     return Window(before(_rows), (window, height, padded, values), halo=window // 2)
