@@ -13,20 +13,20 @@ import numpy as np
 import pytest
 
 from isp import code_cache
-from isp.jit import allocating_kernel, kernel
+from isp.jit import combination, kernel
 
 from .command import KDC, REAL, names
 
 WARNING = "compiled code"
 
-# one kernel that calls others, and one that makes arrays; the second argument: whether numba may be imported
+# kernels that are made of others
 SCRIPT = """
 import logging, sys
 import numpy as np
 logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
 logging.getLogger("numba").setLevel(logging.WARNING)
 from isp.denoisers import filtered
-image = np.random.default_rng(0).random((9, 9, 3)).astype(np.float32)
+image = np.random.default_rng(0).random((9, 9)).astype(np.float32)
 windows = np.lib.stride_tricks.sliding_window_view(image, (3, 3), (0, 1))
 assert np.array_equal(filtered(image, 'median', 3)[1:-1, 1:-1], np.median(windows, (-2, -1)))
 print('numba' in sys.modules)
@@ -237,11 +237,13 @@ sys.setswitchinterval(1e-6)
 from isp import code_cache, jit
 written, start = [], threading.Barrier(8)
 code_cache.read, code_cache.write = (lambda name: None), (lambda name, content: written.append(name))
-from isp.stages.exposure import _rows
-image = np.ones((8, 3, 5), np.float32)
+from isp.loops import each_pixel
+from isp.rows import Point
+from isp.stages.exposure import _exposed
+image, rows = np.ones((8, 3, 5), np.float32), each_pixel(Point(_exposed))
 def double(number):
     start.wait()
-    _rows(number, number + 1, image, 0, image, 0, np.float32(2))
+    rows(number, number + 1, image, 0, image, 0, (np.float32(2),))
 threads = [threading.Thread(target=double, args=(number,)) for number in range(8)]
 for thread in threads: thread.start()
 for thread in threads: thread.join()
@@ -265,17 +267,14 @@ def half_of(value):
     return value / 2
 
 
-@allocating_kernel
-def through_a_copy(source, target):
-    rows = np.empty(source.shape, np.float64)
-    rows[:] = source
-    target[:] = rows[::-1]
+@combination
+def twice(function, number):
+    @kernel
+    def both(source, parameters):
+        for x in range(source.size):
+            source[x] = function(function(source[x])) * parameters[0][1] + parameters[1][x] + number
 
-
-@allocating_kernel
-def copied(source, target):
-    for number in range(1):
-        target[number:] = source
+    return both
 
 
 SOURCES = {
@@ -313,13 +312,15 @@ def test_a_bound_call_takes_other_whole_numbers_and_sees_what_the_arrays_hold():
     assert target[:, 0].tolist() == [2.5, 3.5, 2.5, 12.5]
 
 
-def test_a_kernel_that_makes_arrays():
-    target = np.zeros((3, 2))
-    through_a_copy(np.arange(6.0).reshape(3, 2), target)
-    assert np.array_equal(target, np.arange(6.0).reshape(3, 2)[::-1])
+def test_tuples_of_arrays_and_numbers_reach_a_combination_of_kernels():
+    source, other = np.arange(4.0), np.arange(4, dtype=np.uint16)
+    twice(half_of, 3)(source, ((1, 2.0), other, ()))
+    assert source.tolist() == [3.0, 4.5, 6.0, 7.5]
+    assert twice(half_of, 3) is twice(half_of, 3) is not twice(half_of, 4)
+    assert len({twice(half_of, 3).name, twice(half_of, 4).name, twice(scaled_sum, 3).name}) == 3
 
 
-@pytest.mark.parametrize("argument", [np.zeros(3, ">f4"), "text", None, (1, 2), 1j, np.uint16, [1.0]], ids=repr)
+@pytest.mark.parametrize("argument", [np.zeros(3, ">f4"), "text", None, (1, "2"), 1j, np.uint16, [1.0]], ids=repr)
 def test_what_is_neither_array_nor_number(argument):
     with pytest.raises(TypeError, match="a kernel takes native arrays"):
         half_of(argument)
