@@ -91,7 +91,7 @@ def later_run(run, compiled):
 def test_the_first_run_says_that_it_takes_a_while_and_the_next_needs_no_compiler(run):
     assert run() == [COMPILING] and run.imports_numba
     compiled = {path: path.stat().st_mtime_ns for path in run.folder.iterdir()}
-    assert len(compiled) == 2 and names(run.temporary) == [] == names(run.home)
+    assert len(compiled) == 3 and names(run.temporary) == [] == names(run.home)
     assert run() == [] and not run.imports_numba
     assert {path: path.stat().st_mtime_ns for path in run.folder.iterdir()} == compiled
     assert os.name != "posix" or stat.S_IMODE(run.folder.stat().st_mode) == 0o700
