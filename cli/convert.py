@@ -79,6 +79,12 @@ _path = FilePath()
     help="JPEG colour resolution (default 4:2:0).",
 )
 @click.option(
+    "--tiff-compression",
+    type=click.Choice(["none", "zstd", "deflate"]),
+    default="none",
+    help="Lossless compression of TIFF (default none); not every program reads zstd.",
+)
+@click.option(
     "--crop",
     type=click.Choice(["camera", "active", "full"]),
     default="camera",
@@ -140,6 +146,7 @@ def _settings(options: dict[str, Any]) -> Settings:
             options["quality"],
             options["subsampling"],
             options["overwrite"],
+            tiff_compression=options["tiff_compression"],
         ),
     )
 

@@ -1,0 +1,82 @@
+"""Baseline JPEG: libjpeg-turbo encodes strips, restart markers join them into one scan.
+
+A restart marker resets the prediction of a block's mean and nothing else (ITU-T T.81, E.1.4), and libjpeg-turbo encodes
+blocks without regard to the next ones: the pixels are those of a picture encoded in one go.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isp.encoders.extras import Extras
+from isp.encoders.strips import in_order
+from isp.errors import WriteError
+from isp.exif import exif
+
+SIDE = 65500  # where libjpeg stops, the reader's as ours
+_ROWS = 64  # whole blocks for any subsampling; their number fits into 16 bits at the widest picture
+_BLOCK = {"4:4:4": (8, 8), "4:2:2": (8, 16), "4:2:0": (16, 16)}  # rows and columns of an MCU
+_PART = 65519  # bytes of a profile in one segment
+_JFIF = 20  # bytes of the start of image and of libjpeg's first segment
+_SOF0, _SOS, _DRI, _APP1, _APP2, _RST0, _EOI = 0xFFC0, 0xFFDA, 0xFFDD, 0xFFE1, 0xFFE2, 0xFFD0, 0xFFD9
+
+
+def encode_jpeg(picture: NDArray[Any], extras: Extras, file: BinaryIO) -> None:
+    """Write a baseline JPEG file of `picture`, (H, W, 3) uint8, with EXIF and profile."""
+    import imagecodecs
+
+    if max(picture.shape) > SIDE:
+        raise WriteError(f"JPEG holds at most {SIDE} pixels a side, not {max(picture.shape)}; write .png or .tif")
+    height, width, _ = picture.shape
+    subsampling = extras.subsampling.replace(":", "")
+
+    def encode(top: int) -> memoryview:
+        strip = np.ascontiguousarray(picture[top : top + _ROWS])
+        return memoryview(imagecodecs.jpeg8_encode(strip, extras.quality, subsampling=subsampling))
+
+    rows, columns = _BLOCK[extras.subsampling]
+    interval = -(-width // columns) * (_ROWS // rows)
+    scan = 0
+    for number, strip in enumerate(in_order(encode, height, _ROWS)):
+        if number == 0:
+            scan = _start_of_scan(strip)
+            file.write(_header(strip[:scan], height, _segments(extras) + _segment(_DRI, struct.pack(">H", interval))))
+        else:
+            file.write(struct.pack(">H", _RST0 + (number - 1) % 8))
+        file.write(strip[scan:-2])
+    file.write(struct.pack(">H", _EOI))
+
+
+def _segments(extras: Extras) -> bytes:
+    """Return EXIF and profile as segments; a profile is cut into numbered parts (ICC.1, B.4)."""
+    segments = _segment(_APP1, b"Exif\0\0" + exif(extras.meta)) if extras.meta else b""
+    profile = extras.profile or b""
+    parts = [profile[at : at + _PART] for at in range(0, len(profile), _PART)]
+    for number, part in enumerate(parts, 1):
+        segments += _segment(_APP2, b"ICC_PROFILE\0" + bytes([number, len(parts)]) + part)
+    return segments
+
+
+def _segment(marker: int, data: bytes) -> bytes:
+    return struct.pack(">HH", marker, 2 + len(data)) + data
+
+
+def _start_of_scan(jpeg: memoryview) -> int:
+    """Return where the coded pixels begin: behind the segment SOS."""
+    at, marker = 2, 0
+    while marker != _SOS:
+        marker, length = struct.unpack(">HH", jpeg[at : at + 4])
+        at += 2 + length
+    return at
+
+
+def _header(strip: memoryview, height: int, segments: bytes) -> bytes:
+    """Return the header of a strip's file as that of the whole picture, with segments behind the first."""
+    tables = bytearray(strip[_JFIF:])
+    frame = tables.index(struct.pack(">H", _SOF0))
+    struct.pack_into(">H", tables, frame + 5, height)  # behind marker, length and precision
+    return b"".join((strip[:_JFIF], segments, tables))
