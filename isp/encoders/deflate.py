@@ -18,8 +18,10 @@ HEADER = b"\x78\x01"  # of zlib's format: deflate with a window of 32 kB, quickl
 LAST = b"\3\0"  # an empty block that is the last
 
 _ADLER = 65521
-# Symbols: bytes, the end of a block, and "repeat eight bytes" (RFC 1951, 3.2.5).
-_END, _RUN, _SYMBOLS = 256, 262, 263
+# Symbols: bytes, the end of a block, "repeat eight bytes" and "repeat 227 and so many bytes" (RFC 1951, 3.2.5).
+_END, _RUN, _LONG_RUN, _SYMBOLS = 256, 262, 284, 285
+_WORDS = 32  # of eight bytes in a long run
+_MORE, _MORE_BITS = 8 * _WORDS - 227, 5
 _LONGEST = 15  # bits of a code
 _TABLE = 17 + 19 * 3 + (_SYMBOLS + 1) * 4  # bits
 _TRAILER = 3 + 7 + 32
@@ -62,7 +64,7 @@ def _block(data, words):  # type: ignore[no-untyped-def]
     counts = _count(data, words)
     lengths = _code_lengths(counts)
     codes = _codes(lengths)
-    bits = _TABLE + (counts * lengths).sum() + counts[_RUN] + _TRAILER
+    bits = _TABLE + (counts * lengths).sum() + counts[_RUN] + (_MORE_BITS + 1) * counts[_LONG_RUN] + _TRAILER
     out = np.empty(bits // 64 + 2, np.int64)
     out[0] = 0
     at = _put_lengths(out, lengths)
@@ -78,12 +80,19 @@ def _block(data, words):  # type: ignore[no-untyped-def]
 def _count(data, words):  # type: ignore[no-untyped-def]
     """Return how often each symbol occurs."""
     counts = np.zeros((4, _SYMBOLS), np.int64)  # in turn, or the next byte would often wait for the same counter
+    zeros = 0  # words that repeat a zero before them, not yet counted
     for k in range(words.size):
         if words[k] == 0 and k > 0 and data[8 * k - 1] == 0:
-            counts[0, _RUN] += 1
+            zeros += 1
+            if zeros == _WORDS:
+                counts[0, _LONG_RUN] += 1
+                zeros = 0
         else:
+            counts[0, _RUN] += zeros
+            zeros = 0
             for j in range(8 * k, 8 * k + 8):
                 counts[j & 3, data[j]] += 1
+    counts[0, _RUN] += zeros
     for j in range(8 * words.size, data.size):
         counts[0, data[j]] += 1
     counts[0, _END] = 1
@@ -188,20 +197,33 @@ def _put_lengths(words, lengths):  # type: ignore[no-untyped-def]
 
 @kernel
 def _put_symbols(out, at, data, words, codes):  # type: ignore[no-untyped-def]
-    run = codes[_RUN] + (1 << 16)  # and the distance, 1
+    zeros = 0
     for k in range(words.size):
         if words[k] == 0 and k > 0 and data[8 * k - 1] == 0:
-            at = _put_code(out, at, run)
+            zeros += 1
+            if zeros == _WORDS:
+                at = _put(out, _put_code(out, at, codes[_LONG_RUN]), _MORE, _MORE_BITS + 1)  # and 0, the distance
+                zeros = 0
         else:
+            at = _put_runs(out, at, zeros, codes)
+            zeros = 0
             word = words[k]
             for _ in range(2):
                 bits = length = 0
-                for _ in range(4):  # of at most 15 bits: one word of 63
+                for _ in range(4):  # of at most 15 bits: together they fit into a word
                     code = codes[word & 255]
                     word >>= 8
                     bits |= (code & 0xFFFF) << length
                     length += code >> 16
                 at = _put(out, at, bits, length)
+    at = _put_runs(out, at, zeros, codes)
     for j in range(8 * words.size, data.size):
         at = _put_code(out, at, codes[data[j]])
+    return at
+
+
+@kernel
+def _put_runs(out, at, count, codes):  # type: ignore[no-untyped-def]
+    for _ in range(count):
+        at = _put(out, _put_code(out, at, codes[_RUN]), 0, 1)
     return at

@@ -13,12 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isp.encoders.extras import Extras
-from isp.encoders.strips import in_order
+from isp.encoders.strips import in_order, rows_per_strip
 from isp.errors import WriteError
 from isp.exif import exif
 
 SIDE = 65500  # where libjpeg stops, the reader's as ours
-_ROWS = 64  # whole blocks for any subsampling; their number fits into 16 bits at the widest picture
 _BLOCK = {"4:4:4": (8, 8), "4:2:2": (8, 16), "4:2:0": (16, 16)}  # rows and columns of an MCU
 _PART = 65519  # bytes of a profile in one segment
 _JFIF = 20  # bytes of the start of image and of libjpeg's first segment
@@ -33,15 +32,16 @@ def encode_jpeg(picture: NDArray[Any], extras: Extras, file: BinaryIO) -> None:
         raise WriteError(f"JPEG holds at most {SIDE} pixels a side, not {max(picture.shape)}; write .png or .tif")
     height, width, _ = picture.shape
     subsampling = extras.subsampling.replace(":", "")
+    block_rows, block_columns = _BLOCK[extras.subsampling]
+    rows = block_rows * max(1, rows_per_strip(picture) // block_rows)
 
     def encode(top: int) -> memoryview:
-        strip = np.ascontiguousarray(picture[top : top + _ROWS])
+        strip = np.ascontiguousarray(picture[top : top + rows])
         return memoryview(imagecodecs.jpeg8_encode(strip, extras.quality, subsampling=subsampling))
 
-    rows, columns = _BLOCK[extras.subsampling]
-    interval = -(-width // columns) * (_ROWS // rows)
+    interval = -(-width // block_columns) * (rows // block_rows)  # in a strip; at most 49151, for a width of 1
     scan = 0
-    for number, strip in enumerate(in_order(encode, height, _ROWS)):
+    for number, strip in enumerate(in_order(encode, height, rows)):
         if number == 0:
             scan = _start_of_scan(strip)
             file.write(_header(strip[:scan], height, _segments(extras) + _segment(_DRI, struct.pack(">H", interval))))

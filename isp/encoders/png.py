@@ -1,7 +1,6 @@
-"""PNG: rows less the mean of their neighbours, deflated in strips that all threads make at once.
+"""PNG: Paeth's filter, and Huffman codes, in strips that all threads make at once.
 
-Of PNG's filters, Average leaves the least of photographs: where Paeth takes the nearest neighbour with its noise, it
-takes two and half the noise. It is also the cheapest that predicts from both sides.
+To choose a filter per row does not pay: of noisy photographs Average leaves 1 % less and of smooth ones a third more.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from isp.jit import kernel
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _RGB = 2
-_AVERAGE = 3
+_PAETH = 4
 
 
 def encode_png(picture: NDArray[Any], extras: Extras, file: BinaryIO) -> None:
@@ -51,8 +50,10 @@ def png_chunk(kind: bytes, *data: bytes | memoryview) -> bytes:
     """Return one PNG chunk: length, kind, data (joined), CRC (PNG specification, section 5.3)."""
     from imagecodecs import deflate_crc32
 
-    body = b"".join((kind, *data))
-    return b"".join((struct.pack(">L", len(body) - 4), body, struct.pack(">L", deflate_crc32(body))))
+    check = deflate_crc32(kind)
+    for part in data:
+        check = deflate_crc32(part, check)  # type: ignore[arg-type]  # it takes any buffer
+    return b"".join((struct.pack(">L", sum(map(len, data))), kind, *data, struct.pack(">L", check)))
 
 
 def filtered(picture: NDArray[Any], top: int, rows: int) -> NDArray[np.uint8]:
@@ -62,18 +63,34 @@ def filtered(picture: NDArray[Any], top: int, rows: int) -> NDArray[np.uint8]:
     if top == 0:
         samples = np.concatenate((np.zeros_like(samples[:1]), samples))
     out = np.empty((len(samples) - 1, samples.shape[1] + 1), np.uint8)
-    _subtract_mean(samples, 3 * picture.itemsize, out)
+    _subtract_prediction(samples, 3 * picture.itemsize, out)
     return out.reshape(-1)
 
 
 @kernel
-def _subtract_mean(samples, distance, out):  # type: ignore[no-untyped-def]
-    """Subtract from every byte the mean of the one `distance` to the left, 0 outside, and the one above."""
+def _subtract_prediction(samples, distance, out):  # type: ignore[no-untyped-def]
+    """Subtract from every byte what Paeth predicts of those `distance` to the left, 0 outside, and above."""
     for y in range(len(out)):
-        out[y, 0] = _AVERAGE
+        out[y, 0] = _PAETH
         above, row, rest = samples[y], samples[y + 1], out[y, 1:]
         for x in range(distance):
-            rest[x] = row[x] - (above[x] >> 1)
-        left, above, row, rest = row[:-distance], above[distance:], row[distance:], rest[distance:]
+            rest[x] = row[x] - above[x]
+        left, corner = row[:-distance], above[:-distance]
+        above, row, rest = above[distance:], row[distance:], rest[distance:]
         for x in range(rest.size):
-            rest[x] = row[x] - ((left[x] + above[x]) >> 1)
+            rest[x] = row[x] - _paeth(left[x], above[x], corner[x])
+
+
+@kernel
+def _paeth(left, above, corner):  # type: ignore[no-untyped-def]
+    """Return the one nearest to left + above - corner (PNG specification, 9.4), all in bytes, which vectorises best.
+
+    The corner is the nearest only if it lies between the others; elsewhere its distance is the greatest.
+    """
+    to_left = np.uint8(max(above, corner) - min(above, corner))
+    to_above = np.uint8(max(left, corner) - min(left, corner))
+    between = (left > corner) != (above > corner)
+    to_corner = np.uint8(max(to_left, to_above) - min(to_left, to_above)) if between else np.uint8(255)
+    if (to_left <= to_above) & (to_left <= to_corner):
+        return left
+    return above if to_above <= to_corner else corner

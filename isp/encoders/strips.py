@@ -17,7 +17,7 @@ from isp.threads import thread_count
 
 Part = TypeVar("Part")
 
-STRIP_BYTES = 1 << 19  # a strip, what it is made into and the tables stay in a core's own cache
+STRIP_BYTES = 1 << 20  # so few that handing them over costs nothing, so small that the caches hold them
 
 
 def rows_per_strip(picture: NDArray[Any]) -> int:

@@ -26,9 +26,10 @@ def encode_tiff(picture: NDArray[Any], extras: Extras, file: BinaryIO) -> None:
     def encode(top: int) -> bytes:
         return compressed(np.ascontiguousarray(picture[top : top + rows]), method)
 
+    plain = map(encode, range(0, len(picture), rows))  # a mere copy is not worth a thread
     tifffile.imwrite(
         file,
-        in_order(encode, len(picture), rows),
+        plain if method == "none" else in_order(encode, len(picture), rows),
         shape=picture.shape,
         dtype=picture.dtype,
         rowsperstrip=rows,
