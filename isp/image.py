@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from isp import icc
 from isp.atomic import atomic_file, check_target
-from isp.encoders import COMPRESSIONS, Extras, encode_jpeg, encode_png, encode_tiff
+from isp.encoders import COMPRESSIONS, Extras, encode_jpeg, encode_png, encode_tiff, encode_webp
 from isp.errors import ParameterError, WriteError, printable, require, require_choice
 from isp.frame import Frame, Meta, Space
 from isp.geometry import upright
@@ -39,8 +39,9 @@ FORMATS = {
     "jpeg": Format(encode_jpeg, (8,), 8),
     "png": Format(encode_png, (8, 16), 8),
     "tiff": Format(encode_tiff, (8, 16, 32), 16),
+    "webp": Format(encode_webp, (8,), 8),
 }
-SUFFIXES = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png", ".tif": "tiff", ".tiff": "tiff"}
+SUFFIXES = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png", ".tif": "tiff", ".tiff": "tiff", ".webp": "webp"}
 
 
 def quantise(image: NDArray[np.floating[Any]], bit_depth: int) -> NDArray[Any]:
@@ -85,12 +86,12 @@ class Output(NamedTuple):
 
     Attributes
     ----------
-    file_format : {"jpeg", "png", "tiff"} or None
+    file_format : {"jpeg", "png", "tiff", "webp"} or None
         By default what the suffix says.
     bit_depth : {8, 16, 32} or None
-        8 (JPEG, PNG, TIFF), 16 (PNG, TIFF) or 32 (TIFF, float). Default 8, in TIFF 16, for linear light 32.
+        8 (all), 16 (PNG, TIFF) or 32 (TIFF, float). Default 8, in TIFF 16, for linear light 32.
     quality : int
-        JPEG only, 1 (small) to 100 (good).
+        JPEG and WebP, 1 (small) to 100 (good).
     subsampling : {"4:4:4", "4:2:2", "4:2:0"}
         JPEG only: "4:4:4" keeps the colours at full resolution, "4:2:2" and "4:2:0" halve it along one or both axes.
     overwrite : bool
@@ -173,7 +174,7 @@ def write_picture(
     """
     where = "write_image"
     file_format, bit_depth, quality, subsampling, overwrite, metadata, tiff_compression = output
-    require(isinstance(quality, int) and 1 <= quality <= 100, where, "quality", quality, "a JPEG quality from 1 to 100")
+    require(isinstance(quality, int) and 1 <= quality <= 100, where, "quality", quality, "a quality from 1 to 100")
     require_choice(where, "subsampling", subsampling, ("4:4:4", "4:2:2", "4:2:0"))
     require_choice(where, "tiff_compression", tiff_compression, COMPRESSIONS)
     name = _format_name(path, file_format)

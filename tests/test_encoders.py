@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, JpegImagePlugin
 
-from isp.encoders import COMPRESSIONS, Extras, deflate, encode_jpeg, encode_png, encode_tiff
+from isp.encoders import COMPRESSIONS, Extras, deflate, encode_jpeg, encode_png, encode_tiff, encode_webp
 from isp.encoders.png import png_chunk
+from isp.errors import WriteError
 from isp.exif import exif
 from isp.frame import Gps
 from isp.geometry import orient
@@ -332,3 +333,25 @@ def test_tiff_says_how_it_is_compressed(tmp_path, method, tag, bits, predictor):
         page = file.pages.first
         assert page.compression == tag and page.predictor == (1 if method == "none" else predictor)
         np.testing.assert_array_equal(page.asarray(), expected(picture(200, 300), bits))
+
+
+# --- WebP ------------------------------------------------------------------------------------------------------------
+
+
+def test_webp_has_profile_and_story_and_is_near_the_pixels(tmp_path):
+    ramp = np.linspace(0, 1, 60 * 80 * 3, dtype=np.float32).reshape(60, 80, 3)
+    frame = picture(60, 80, orientation=6, gps=Gps(1.0, 2.0)).replace(data=ramp)
+    path = write_image(frame, tmp_path / "a.webp")
+    error = opencv(path).astype(int) - orient(expected(frame, 8), 6)
+    assert abs(error).max() <= 6
+    with Image.open(path) as image:
+        assert image.format == "WEBP" and image.info["icc_profile"] == profile("srgb")
+        tags = image.getexif()
+        assert (tags[271], tags[274], tags[305]) == ("Canon", 1, "isp") and tags.get_ifd(34853)
+    plain = write_image(frame, tmp_path / "b.webp", metadata=False, quality=10)
+    assert b"Canon" not in plain.read_bytes() and plain.stat().st_size < path.stat().st_size
+
+
+def test_webp_has_a_largest_side():
+    with pytest.raises(WriteError, match="16383"):
+        encode_webp(np.zeros((16384, 1, 3), np.uint8), Extras(), io.BytesIO())

@@ -8,7 +8,7 @@ from isp.frame import Meta
 
 
 class Extras(NamedTuple):
-    """`meta` for the tags of a file, an ICC profile, and how JPEG and TIFF compress."""
+    """`meta` for the tags of a file, an ICC profile, and how a format compresses."""
 
     meta: Meta | None = None
     profile: bytes | None = None
