@@ -205,6 +205,16 @@ def test_a_file_that_fails_ends_the_work(encode, error):
 # --- JPEG ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("small_strips")
+def test_every_quality_is_pillows():
+    pixels = noise(50, 20, 8)
+    for quality in range(1, 101):  # quantisation tables hold any byte, markers too
+        plain = io.BytesIO()
+        Image.fromarray(pixels).save(plain, "jpeg", quality=quality)
+        ours = Image.open(io.BytesIO(encoded(encode_jpeg, pixels, quality=quality)))
+        np.testing.assert_array_equal(ours, Image.open(plain))
+
+
 @pytest.mark.parametrize("size", [1, 65519, 65520, 200_000])
 def test_a_long_profile_is_cut_into_segments(size):
     long = np.random.default_rng(1).bytes(size)

@@ -64,7 +64,9 @@ def _block(data, words):  # type: ignore[no-untyped-def]
     counts = _count(data, words)
     lengths = _code_lengths(counts)
     codes = _codes(lengths)
-    bits = _TABLE + (counts * lengths).sum() + counts[_RUN] + (_MORE_BITS + 1) * counts[_LONG_RUN] + _TRAILER
+    bits = _TABLE + counts[_RUN] + (_MORE_BITS + 1) * counts[_LONG_RUN] + _TRAILER
+    for symbol in range(_SYMBOLS):  # a loop: numba takes a second to compile a sum of a product
+        bits += counts[symbol] * lengths[symbol]
     out = np.empty(bits // 64 + 2, np.int64)
     out[0] = 0
     at = _put_lengths(out, lengths)
@@ -79,24 +81,27 @@ def _block(data, words):  # type: ignore[no-untyped-def]
 @kernel
 def _count(data, words):  # type: ignore[no-untyped-def]
     """Return how often each symbol occurs."""
-    counts = np.zeros((4, _SYMBOLS), np.int64)  # in turn, or the next byte would often wait for the same counter
+    counts = np.zeros(_SYMBOLS, np.int64)
+    turns = np.zeros((4, 256), np.int64)  # in turn, or the next byte would often wait for the same counter
     zeros = 0  # words that repeat a zero before them, not yet counted
     for k in range(words.size):
         if words[k] == 0 and k > 0 and data[8 * k - 1] == 0:
             zeros += 1
             if zeros == _WORDS:
-                counts[0, _LONG_RUN] += 1
+                counts[_LONG_RUN] += 1
                 zeros = 0
         else:
-            counts[0, _RUN] += zeros
+            counts[_RUN] += zeros
             zeros = 0
             for j in range(8 * k, 8 * k + 8):
-                counts[j & 3, data[j]] += 1
-    counts[0, _RUN] += zeros
+                turns[j & 3, data[j]] += 1
+    counts[_RUN] += zeros
     for j in range(8 * words.size, data.size):
-        counts[0, data[j]] += 1
-    counts[0, _END] = 1
-    return counts.sum(0)
+        turns[0, data[j]] += 1
+    for symbol in range(256):
+        counts[symbol] = turns[0, symbol] + turns[1, symbol] + turns[2, symbol] + turns[3, symbol]
+    counts[_END] = 1
+    return counts
 
 
 @kernel
@@ -110,7 +115,8 @@ def _code_lengths(counts):  # type: ignore[no-untyped-def]
     parents = np.zeros(2 * size, np.int64)
     depths = np.zeros(2 * size, np.int64)
     trees = np.zeros(size, np.int64)
-    weights[:size] = counts
+    for symbol in range(size):
+        weights[symbol] = counts[symbol]
     longest = _LONGEST + 1
     while longest > _LONGEST:
         left = 0
@@ -133,7 +139,8 @@ def _code_lengths(counts):  # type: ignore[no-untyped-def]
             if weights[tree] > 0:
                 depths[tree] = depths[parents[tree]] + 1
                 longest = max(longest, depths[tree])
-        weights[:size] = (weights[:size] + 1) // 2
+        for symbol in range(size):
+            weights[symbol] = (weights[symbol] + 1) >> 1
     return depths[:size]
 
 

@@ -40,14 +40,10 @@ def encode_jpeg(picture: NDArray[Any], extras: Extras, file: BinaryIO) -> None:
         return memoryview(imagecodecs.jpeg8_encode(strip, extras.quality, subsampling=subsampling))
 
     interval = -(-width // block_columns) * (rows // block_rows)  # in a strip; at most 49151, for a width of 1
-    scan = 0
+    segments = _segments(extras) + _segment(_DRI, struct.pack(">H", interval))
     for number, strip in enumerate(in_order(encode, height, rows)):
-        if number == 0:
-            scan = _start_of_scan(strip)
-            file.write(_header(strip[:scan], height, _segments(extras) + _segment(_DRI, struct.pack(">H", interval))))
-        else:
-            file.write(struct.pack(">H", _RST0 + (number - 1) % 8))
-        file.write(strip[scan:-2])
+        file.write(struct.pack(">H", _RST0 + (number - 1) % 8) if number else _header(strip, height, segments))
+        file.write(strip[_layout(strip)[1] : -2])
     file.write(struct.pack(">H", _EOI))
 
 
@@ -65,18 +61,19 @@ def _segment(marker: int, data: bytes) -> bytes:
     return struct.pack(">HH", marker, 2 + len(data)) + data
 
 
-def _start_of_scan(jpeg: memoryview) -> int:
-    """Return where the coded pixels begin: behind the segment SOS."""
-    at, marker = 2, 0
+def _layout(jpeg: memoryview) -> tuple[int, int]:
+    """Return where the segment of the frame lies, which holds the height, and where the coded pixels begin."""
+    at, marker, frame = 2, 0, 0
     while marker != _SOS:
         marker, length = struct.unpack(">HH", jpeg[at : at + 4])
+        frame = at if marker == _SOF0 else frame
         at += 2 + length
-    return at
+    return frame, at
 
 
 def _header(strip: memoryview, height: int, segments: bytes) -> bytes:
     """Return the header of a strip's file as that of the whole picture, with segments behind the first."""
-    tables = bytearray(strip[_JFIF:])
-    frame = tables.index(struct.pack(">H", _SOF0))
-    struct.pack_into(">H", tables, frame + 5, height)  # behind marker, length and precision
-    return b"".join((strip[:_JFIF], segments, tables))
+    frame, scan = _layout(strip)
+    header = bytearray(strip[:scan])
+    struct.pack_into(">H", header, frame + 5, height)  # behind marker, length and precision
+    return b"".join((header[:_JFIF], segments, header[_JFIF:]))
