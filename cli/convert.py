@@ -38,7 +38,12 @@ _path = FilePath()
 @click.argument("sources", nargs=-1, type=_path, metavar="SRC...")
 @click.option("-o", "--output", type=_path, metavar="FILE", help="Picture to write; its suffix says the format.")
 @click.option("-d", "--directory", type=_path, metavar="DIR", help="Folder for the pictures; made if it is not there.")
-@click.option("--format", "file_format", type=click.Choice(["jpeg", "png", "tiff"]), help="Default jpeg, linear tiff.")
+@click.option(
+    "--format",
+    "file_format",
+    type=click.Choice(["jpeg", "png", "tiff", "webp"]),
+    help="Default jpeg, linear tiff.",
+)
 @click.option(
     "--white-balance",
     metavar="WHAT",
@@ -68,15 +73,23 @@ _path = FilePath()
 @click.option("--tone", type=click.Choice(["camera", "none"]), help="Contrast curve (default camera).")
 @click.option("--gamma", metavar="CURVE", help="srgb (default), bt709, linear, a power as 2.2, or POWER,SLOPE.")
 @click.option(
-    "--bit-depth", type=click.Choice(["8", "16", "32"]), help="Bits per channel: JPEG 8, PNG 8/16, TIFF 8/16/32."
+    "--bit-depth", type=click.Choice(["8", "16", "32"]), help="Bits per channel: JPEG, WebP 8, PNG 8/16, TIFF 8/16/32."
 )
 @click.option("--linear", is_flag=True, help="No tone, linear gamma: 32-bit float TIFF (or --bit-depth 16).")
-@click.option("--quality", type=click.IntRange(1, 100), default=92, metavar="N", help="JPEG quality (default 92).")
+@click.option(
+    "--quality", type=click.IntRange(1, 100), default=92, metavar="N", help="JPEG and WebP quality (default 92)."
+)
 @click.option(
     "--subsampling",
     type=click.Choice(["4:4:4", "4:2:2", "4:2:0"]),
     default="4:2:0",
     help="JPEG colour resolution (default 4:2:0).",
+)
+@click.option(
+    "--tiff-compression",
+    type=click.Choice(["none", "zstd", "deflate"]),
+    default="none",
+    help="Lossless compression of TIFF (default none); not every program reads zstd.",
 )
 @click.option(
     "--crop",
@@ -98,7 +111,7 @@ _path = FilePath()
 )  # fmt: skip
 @one_line_errors
 def convert(sources: tuple[Path, ...], **options: Any) -> None:
-    """Convert raw files to JPEG, PNG or TIFF. A folder stands for the raw files directly in it, not below it.
+    """Convert raw files to JPEG, PNG, TIFF or WebP. A folder stands for the raw files directly in it, not below it.
 
     Without -o and -d a picture is written beside its raw file. A file that fails is reported and the others go on; then
     the exit code is 1. Nothing that exists is replaced without --overwrite, and a raw file never.
@@ -140,6 +153,7 @@ def _settings(options: dict[str, Any]) -> Settings:
             options["quality"],
             options["subsampling"],
             options["overwrite"],
+            tiff_compression=options["tiff_compression"],
         ),
     )
 

@@ -7,7 +7,8 @@ import errno
 import os
 import secrets
 import stat
-from pathlib import Path
+from collections.abc import Iterator
+from typing import BinaryIO
 
 from isp.errors import StorageError, WriteError, printable
 
@@ -27,7 +28,7 @@ _REASONS = {
 
 
 def check_target(path: str | os.PathLike[str], *, overwrite: bool) -> None:
-    """Refuse what `atomic_write` would refuse at the end; call it before the work starts.
+    """Refuse what `atomic_file` would refuse at the end; call it before the work starts.
 
     Raises
     ------
@@ -49,41 +50,43 @@ def check_target(path: str | os.PathLike[str], *, overwrite: bool) -> None:
         raise _exists(name)
 
 
-def atomic_write(path: str | os.PathLike[str], data: bytes | memoryview, *, overwrite: bool = False) -> Path:
-    """Write `data` to `path` so that nobody, at any moment, sees a part of it.
+@contextlib.contextmanager
+def atomic_file(path: str | os.PathLike[str], *, overwrite: bool = False) -> Iterator[BinaryIO]:
+    """Open a file for writing of which nobody, at any moment, sees a part under its name.
 
-    The bytes go to ``.<name>.<pid>-<random>.part`` in the same folder, are flushed to the disk and renamed. Two
-    writers without `overwrite` cannot both win: the name is taken with a hard link, which fails if it exists; where
-    the file system has no hard links, the check and the rename are two steps. Permissions follow the umask. An
-    existing symbolic link is kept and the file behind it replaced.
+    The bytes go to ``.<name>.<pid>-<random>.part`` in the same folder, are flushed to the disk and renamed when the
+    block ends. Two writers without `overwrite` cannot both win: the name is taken with a hard link, which fails if it
+    exists; where the file system has no hard links, the check and the rename are two steps. Permissions follow the
+    umask. An existing symbolic link is kept and the file behind it replaced.
 
     Parameters
     ----------
     path : str or path
         Target; its folder must exist.
-    data : bytes
-        The whole content.
     overwrite : bool
         Replace an existing file.
 
-    Returns
-    -------
-    Path
-        `path`.
+    Yields
+    ------
+    binary file
+        Empty, to be filled.
 
     Raises
     ------
     WriteError
         If the target exists (without `overwrite`), or is a folder, a device or a pipe.
     StorageError
-        If the folder is missing or cannot be written, or the disk is full or read-only. Whatever is raised,
-        KeyboardInterrupt included, the folder is left as it was.
+        If the folder is missing or cannot be written, or the disk is full or read-only. Whatever is raised, in the
+        block too, KeyboardInterrupt included, the folder is left as it was.
     """
     check_target(path, overwrite=overwrite)
     target = os.path.realpath(path) if overwrite else os.fspath(path)
     temporary = _temporary(target)
     try:
-        _write_through(temporary, data)
+        with open(temporary, "xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())  # else a crash soon after the rename could leave it empty
         _take_name(temporary, target, overwrite)
     except FileExistsError:
         raise _exists(printable(path)) from None
@@ -92,7 +95,6 @@ def atomic_write(path: str | os.PathLike[str], data: bytes | memoryview, *, over
     finally:  # after a rename there is nothing to remove
         with contextlib.suppress(OSError):
             os.unlink(temporary)
-    return Path(path)
 
 
 def _temporary(target: str) -> str:
@@ -101,16 +103,6 @@ def _temporary(target: str) -> str:
     while len(os.fsencode(name)) > NAME_BYTES - len(tail) - 1:
         name = name[:-1]
     return os.path.join(folder, f".{name}{tail}")
-
-
-def _write_through(name: str, data: bytes | memoryview) -> None:
-    """Write a new file and wait until the disk has it; else a crash soon after the rename could leave it empty."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
-    with open(os.open(name, flags, 0o666), "wb", buffering=0) as file:  # 0o666 less the umask, like any program
-        rest = memoryview(data)
-        while rest:
-            rest = rest[file.write(rest) :]
-        os.fsync(file.fileno())
 
 
 def _take_name(temporary: str, target: str, overwrite: bool) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from isp import icc
-from isp.atomic import atomic_write, check_target
-from isp.encoders import Extras, encode_jpeg, encode_png, encode_tiff
+from isp.atomic import atomic_file, check_target
+from isp.encoders import COMPRESSIONS, Extras, encode_jpeg, encode_png, encode_tiff, encode_webp
 from isp.errors import ParameterError, WriteError, printable, require, require_choice
 from isp.frame import Frame, Meta, Space
 from isp.geometry import upright
@@ -30,7 +30,7 @@ _BLOCK = 1 << 18  # values that are rounded at a time, so that they stay in the 
 class Format(NamedTuple):
     """A file format: its encoder, the depths it holds, and the depth it gets unless asked."""
 
-    encode: Callable[[NDArray[Any], Extras], bytes | memoryview]
+    encode: Callable[[NDArray[Any], Extras, BinaryIO], None]
     depths: tuple[int, ...]
     depth: int
 
@@ -39,8 +39,9 @@ FORMATS = {
     "jpeg": Format(encode_jpeg, (8,), 8),
     "png": Format(encode_png, (8, 16), 8),
     "tiff": Format(encode_tiff, (8, 16, 32), 16),
+    "webp": Format(encode_webp, (8,), 8),
 }
-SUFFIXES = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png", ".tif": "tiff", ".tiff": "tiff"}
+SUFFIXES = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png", ".tif": "tiff", ".tiff": "tiff", ".webp": "webp"}
 
 
 def quantise(image: NDArray[np.floating[Any]], bit_depth: int) -> NDArray[Any]:
@@ -80,17 +81,37 @@ def _round_rows(first: int, last: int, image: NDArray[np.floating[Any]], result:
         result[part] = block  # the cast cuts the fraction off
 
 
-def write_image(
-    frame: Frame,
-    path: str | os.PathLike[str],
-    *,
-    file_format: str | None = None,
-    bit_depth: int | None = None,
-    quality: int = 92,
-    subsampling: str = "4:2:0",
-    overwrite: bool = False,
-    metadata: bool = True,
-) -> Path:
+class Output(NamedTuple):
+    """How a picture is written.
+
+    Attributes
+    ----------
+    file_format : {"jpeg", "png", "tiff", "webp"} or None
+        By default what the suffix says.
+    bit_depth : {8, 16, 32} or None
+        8 (all), 16 (PNG, TIFF) or 32 (TIFF, float). Default 8, in TIFF 16, for linear light 32.
+    quality : int
+        JPEG and WebP, 1 (small) to 100 (good).
+    subsampling : {"4:4:4", "4:2:2", "4:2:0"}
+        JPEG only: "4:4:4" keeps the colours at full resolution, "4:2:2" and "4:2:0" halve it along one or both axes.
+    overwrite : bool
+        Replace an existing file.
+    metadata : bool
+        Write EXIF; without it a file says nothing but its profile.
+    tiff_compression : {"none", "zstd", "deflate"}
+        TIFF only, lossless. Not every program reads "zstd".
+    """
+
+    file_format: str | None = None
+    bit_depth: int | None = None
+    quality: int = 92
+    subsampling: str = "4:2:0"
+    overwrite: bool = False
+    metadata: bool = True
+    tiff_compression: str = "none"
+
+
+def write_image(frame: Frame, path: str | os.PathLike[str], **output: Any) -> Path:
     """Write `frame` as a picture: upright, rounded once, with profile and EXIF, whole or not at all.
 
     The same frame and parameters give the same bytes; no clock is read.
@@ -102,18 +123,8 @@ def write_image(
         is neither sRGB nor linear gets none.
     path : str or path
         Target in an existing folder.
-    file_format : str, optional
-        "jpeg", "png" or "tiff"; by default what the suffix says.
-    bit_depth : int, optional
-        8 (JPEG, PNG, TIFF), 16 (PNG, TIFF) or 32 (TIFF, float). Default 8, in TIFF 16, for linear light 32.
-    quality : int
-        JPEG only, 1 (small) to 100 (good).
-    subsampling : str
-        JPEG only: "4:4:4" keeps the colours at full resolution, "4:2:2" and "4:2:0" halve it along one or both axes.
-    overwrite : bool
-        Replace an existing file.
-    metadata : bool
-        Write EXIF; without it a file says nothing but its profile.
+    **output
+        As of `Output`: file_format, bit_depth, quality, subsampling, overwrite, metadata, tiff_compression.
 
     Returns
     -------
@@ -132,23 +143,11 @@ def write_image(
     if frame.space in _MISSING:
         raise ParameterError(f"write_image: the frame is still {frame.space.name}; {_MISSING[frame.space]}")
     encoding = "linear" if frame.space is Space.LINEAR else frame.encoding
-    output = Output(file_format, bit_depth, quality, subsampling, overwrite, metadata)
 
     def make(depth: int) -> NDArray[Any]:
         return quantise(upright(frame.data, frame.meta), depth)
 
-    return write_picture(make, frame.meta, encoding, path, output)
-
-
-class Output(NamedTuple):
-    """How a picture is written: the parameters of `write_image`."""
-
-    file_format: str | None = None
-    bit_depth: int | None = None
-    quality: int = 92
-    subsampling: str = "4:2:0"
-    overwrite: bool = False
-    metadata: bool = True
+    return write_picture(make, frame.meta, encoding, path, Output(**output))
 
 
 def write_picture(
@@ -174,15 +173,19 @@ def write_picture(
         How.
     """
     where = "write_image"
-    file_format, bit_depth, quality, subsampling, overwrite, metadata = output
-    require(isinstance(quality, int) and 1 <= quality <= 100, where, "quality", quality, "a JPEG quality from 1 to 100")
+    file_format, bit_depth, quality, subsampling, overwrite, metadata, tiff_compression = output
+    require(isinstance(quality, int) and 1 <= quality <= 100, where, "quality", quality, "a quality from 1 to 100")
     require_choice(where, "subsampling", subsampling, ("4:4:4", "4:2:2", "4:2:0"))
+    require_choice(where, "tiff_compression", tiff_compression, COMPRESSIONS)
     name = _format_name(path, file_format)
     depth = _depth(name, bit_depth, encoding)
     check_target(path, overwrite=overwrite)
     profile = icc.profile(encoding) if encoding else None
-    extras = Extras(meta if metadata else None, profile, quality, subsampling)
-    return atomic_write(path, FORMATS[name].encode(make(depth), extras), overwrite=overwrite)
+    extras = Extras(meta if metadata else None, profile, quality, subsampling, tiff_compression)
+    pixels = make(depth)
+    with atomic_file(path, overwrite=overwrite) as file:
+        FORMATS[name].encode(pixels, extras, file)
+    return Path(path)
 
 
 def _format_name(path: str | os.PathLike[str], file_format: str | None) -> str:

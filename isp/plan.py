@@ -23,7 +23,7 @@ RAW_SUFFIXES = frozenset(
     ".mos .mrw .nef .nrw .orf .pef .ptx .pxn .r3d .raf .raw .rw2 .rwl .rwz .sr2 .srf .srw .x3f".split()
 )
 HEADERLESS_SUFFIXES = frozenset({".raw", ".bin", ".data"})
-_SUFFIX = {"jpeg": ".jpg", "png": ".png", "tiff": ".tif"}
+_SUFFIX = {"jpeg": ".jpg", "png": ".png", "tiff": ".tif", "webp": ".webp"}
 
 
 class Job(NamedTuple):

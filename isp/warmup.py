@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from isp import code_cache
+from isp.encoders import Extras, encode_png
 from isp.errors import StorageError
 from isp.frame import Frame, Meta, Rectangle, Space
 from isp.opcodes import GainMap
@@ -65,6 +67,7 @@ def warm_up() -> Path:
             pipeline(frame)
             for bit_depth in (8, 16):
                 pipeline.render(frame, bit_depth)
+    encode_png(np.zeros((8, 8, 3), np.uint8), Extras(), io.BytesIO())
     folder = code_cache.kept_in()
     if folder is None:
         raise StorageError("compiled code cannot be kept; the warning above says why")

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from isp.atomic import atomic_write, check_target
+from isp.atomic import atomic_file, check_target
 from isp.errors import WriteError, printable
+
+from .contents import atomic_write
 
 posix = pytest.mark.skipif(os.name != "posix", reason="POSIX only")
 
@@ -26,7 +28,7 @@ def interrupt(*_arguments, **_keywords):
 @pytest.mark.parametrize("overwrite", [False, True])
 @pytest.mark.parametrize("name", ["a.jpg", "with a space.jpg", "Grüße 山.jpg", "-o.jpg", ".hidden", "a\nb.png"])
 def test_content_and_nothing_else(tmp_path, name, overwrite):
-    assert atomic_write(tmp_path / name, b"content", overwrite=overwrite) == tmp_path / name
+    atomic_write(tmp_path / name, b"content", overwrite=overwrite)
     assert os.listdir(tmp_path) == [name] and (tmp_path / name).read_bytes() == b"content"
 
 
@@ -126,6 +128,18 @@ def test_interrupt_leaves_nothing_behind(tmp_path, monkeypatch, function, overwr
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError, WriteError])
+def test_a_file_given_up_half_way_leaves_nothing_behind(tmp_path, error, overwrite):
+    (tmp_path / "a.jpg").write_bytes(b"old")
+    target = tmp_path / ("a.jpg" if overwrite else "b.jpg")
+    with pytest.raises(error), atomic_file(target, overwrite=overwrite) as file:
+        file.write(b"half")
+        assert len(os.listdir(tmp_path)) == 2
+        raise error
+    assert os.listdir(tmp_path) == ["a.jpg"] and (tmp_path / "a.jpg").read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
 def test_what_is_no_file_is_refused(tmp_path, overwrite):
     (tmp_path / "folder.jpg").mkdir()
     with pytest.raises(WriteError, match="is a folder"):
@@ -170,5 +184,6 @@ def test_permissions_follow_the_umask(tmp_path, umask):
 
 def test_relative_names(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert atomic_write("a.jpg", b"content") == Path("a.jpg") and os.listdir() == ["a.jpg"]
+    atomic_write("a.jpg", b"content")
+    assert os.listdir() == ["a.jpg"]
     assert printable("a.jpg") == "a.jpg"

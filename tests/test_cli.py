@@ -163,7 +163,8 @@ def test_a_path_that_is_not_utf8_on_an_ascii_terminal(tmp_path):
         ("a.png", ["--bit-depth", "16"], "uint16"), ("a.tiff", ["--bit-depth", "8"], "uint8"),
         ("a.tif", ["--bit-depth", "32"], "float32"), ("a.tif", ["--linear"], "float32"),
         ("a.tif", ["--linear", "--bit-depth", "16"], "uint16"), ("a.tif", ["--gamma", "linear"], "float32"),
-        ("a.out", ["--format", "png"], "uint8"),
+        ("a.out", ["--format", "png"], "uint8"), ("a.webp", [], "uint8"),
+        *(("a.tif", ["--tiff-compression", method], "uint16") for method in ("none", "zstd", "deflate")),
     ],
 )  # fmt: skip
 def test_formats_and_depths(tmp_path, name, options, dtype):
@@ -324,6 +325,7 @@ def test_after_a_warm_up_a_conversion_compiles_nothing(tmp_path):
         [], ["--half"], ["--format", "png", "--bit-depth", "16"], ["--denoise", "median:3"], ["--denoise", "mean:3"],
         ["--vignetting", "radial:0.3"], ["--linear"], ["--denoise", "median:3:mosaic"], ["--gamma", "bt709"],
         ["--vignetting", "natural:angle=30", "--white-balance", "gray_world"], ["--tone", "none"],
+        ["--format", "tiff", "--tiff-compression", "deflate"],
     ]  # fmt: skip
     for number, options in enumerate(variants):
         command = [*REAL, "convert", KDC, "-d", tmp_path / str(number), *options]
@@ -501,4 +503,4 @@ def test_the_installed_command_is_this_one():
 
 
 def test_suffixes_that_the_help_promises():
-    assert set(SUFFIXES.values()) == {"jpeg", "png", "tiff"}
+    assert set(SUFFIXES.values()) == {"jpeg", "png", "tiff", "webp"}

@@ -106,6 +106,7 @@ BAD = [
     ("quality", "92"),
     ("subsampling", "4:1:1"),
     ("file_format", "gif"),
+    ("tiff_compression", "lzw"),
 ]
 
 
@@ -117,8 +118,9 @@ def test_parameters_out_of_range(tmp_path, parameter, value):
 
 
 def test_jpeg_has_a_largest_side(tmp_path):
-    with pytest.raises(WriteError, match="65535"):
-        write_image(picture(1, 65536), tmp_path / "a.jpg")
+    with pytest.raises(WriteError, match="65500"):  # libjpeg's: it would not read more
+        write_image(picture(1, 65501), tmp_path / "a.jpg")
+    assert os.listdir(tmp_path) == []
 
 
 def test_targets_are_guarded(tmp_path):
@@ -182,10 +184,10 @@ def test_same_bytes_on_another_day_in_another_process(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "needless"),
-    [("jpeg", {"tifffile", "imagecodecs"}), ("png", {"imageio", "tifffile", "PIL"}), ("tiff", {"imageio", "PIL"})],
+    [("jpeg", {"tifffile", "numba"}), ("png", {"tifffile"}), ("tiff", {"imagecodecs", "numba"})],
 )
 def test_a_format_imports_only_its_own_library(tmp_path, name, needless):
-    assert not needless & write_all(tmp_path / "out", name)
+    assert not (needless | {"imageio", "PIL"}) & write_all(tmp_path / "out", name)
 
 
 def test_rounding_does_not_depend_on_threads(monkeypatch):

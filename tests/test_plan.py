@@ -42,7 +42,9 @@ def test_a_picture_lies_beside_its_raw_file_or_in_the_folder_or_is_the_file(tmp_
     assert plan([raw], USUAL, file=tmp_path / "b.png") == [Job(raw, tmp_path / "b.png")]
 
 
-@pytest.mark.parametrize(("file_format", "suffix"), [(None, "jpg"), ("jpeg", "jpg"), ("png", "png"), ("tiff", "tif")])
+@pytest.mark.parametrize(
+    ("file_format", "suffix"), [(None, "jpg"), ("jpeg", "jpg"), ("png", "png"), ("tiff", "tif"), ("webp", "webp")]
+)
 def test_the_format_gives_the_suffix(tmp_path, file_format, suffix):
     settings = Settings(output=Output(file_format))
     assert targets(plan(touch(tmp_path, "a.b.NEF"), settings), tmp_path) == [f"a.b.{suffix}"]

@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from isp.atomic import atomic_write
 from isp.errors import StorageError
 from isp.frame import Frame, Meta, Rectangle, Space
 from isp.image import write_image
+
+from .contents import atomic_write
 
 ROOT = Path(__file__).parent.parent
 posix = pytest.mark.skipif(os.name != "posix", reason="POSIX only")
@@ -75,12 +76,13 @@ def test_full_disk(tiny_disk):
 def test_file_size_limit(tmp_path):
     code = """
 import resource, signal, sys
-from isp.atomic import atomic_write
+from isp.atomic import atomic_file
 from isp.errors import StorageError
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
 try:
-    atomic_write(sys.argv[1], bytes(200_000))
+    with atomic_file(sys.argv[1]) as file:
+        file.write(bytes(200_000))
 except StorageError as error:
     print(error)
 """
