@@ -40,6 +40,9 @@ class Kind(NamedTuple):
         return numba.types.Array(element, self.ndim, layout, aligned="U" not in self.layout) if layout else element
 
 
+_WHOLE, _DOUBLE, _SINGLE = Kind("i8"), Kind("f8"), Kind("f4")
+
+
 def kind(argument: Any) -> Kind:
     """Return what code depends on of an argument."""
     if isinstance(argument, np.ndarray) and argument.dtype.isnative:
@@ -47,11 +50,11 @@ def kind(argument: Any) -> Kind:
         layout = ("C" if flags.c_contiguous else "A") + ("" if flags.aligned else "U")
         return Kind(argument.dtype.str[1:], argument.ndim, layout)
     if isinstance(argument, int | np.integer):
-        return Kind("i8")
+        return _WHOLE
     if isinstance(argument, float):
-        return Kind("f8")
+        return _DOUBLE
     if isinstance(argument, np.float32):
-        return Kind("f4")
+        return _SINGLE
     raise TypeError(f"a kernel takes native arrays, whole numbers, float and np.float32, not {argument!r}")
 
 
@@ -62,7 +65,7 @@ class Form:
         self.kinds = kinds
         self._struct = struct.Struct("=" + "".join(k.packed for k in kinds))
         before = ["=" + "".join(k.packed for k in kinds[:number]) for number in range(len(kinds))]
-        self.whole = [struct.calcsize(b) // 8 for b, k in zip(before, kinds, strict=True) if k == Kind("i8")]
+        self.whole = [struct.calcsize(b) // 8 for b, k in zip(before, kinds, strict=True) if k == _WHOLE]
 
     def fill(self, arguments: tuple[Any, ...]) -> array[int]:
         """Return the slots with the arguments in them; the arrays must outlive them."""
