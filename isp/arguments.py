@@ -64,6 +64,9 @@ class Kinds(tuple["Kind | Kinds", ...]):
         return types.BaseTuple.from_types([k.numba_type for k in self])
 
 
+_WHOLE, _DOUBLE, _SINGLE = Kind("i8"), Kind("f8"), Kind("f4")
+
+
 def kind(argument: Any) -> Kind | Kinds:
     """Return what code depends on of an argument."""
     if isinstance(argument, tuple):
@@ -73,11 +76,11 @@ def kind(argument: Any) -> Kind | Kinds:
         layout = ("C" if flags.c_contiguous else "A") + ("" if flags.aligned else "U")
         return Kind(argument.dtype.str[1:], argument.ndim, layout)
     if isinstance(argument, int | np.integer):
-        return Kind("i8")
+        return _WHOLE
     if isinstance(argument, float):
-        return Kind("f8")
+        return _DOUBLE
     if isinstance(argument, np.float32):
-        return Kind("f4")
+        return _SINGLE
     raise TypeError(
         f"a kernel takes native arrays, whole numbers, float, np.float32 and tuples of them, not {argument!r}"
     )
@@ -99,7 +102,7 @@ class Form:
         self.kinds = kinds
         self._struct = struct.Struct("=" + kinds.packed)
         before = ["=" + Kinds(kinds[:number]).packed for number in range(len(kinds))]
-        self.whole = [struct.calcsize(b) // 8 for b, k in zip(before, kinds, strict=True) if k == Kind("i8")]
+        self.whole = [struct.calcsize(b) // 8 for b, k in zip(before, kinds, strict=True) if k == _WHOLE]
 
     def fill(self, arguments: tuple[Any, ...]) -> array[int]:
         """Return the slots with the arguments in them; the arrays must outlive them."""

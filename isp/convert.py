@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from dataclasses import dataclass, field
@@ -147,8 +148,9 @@ def prepare(target: str | os.PathLike[str], settings: Settings) -> None:
     name = settings.output.file_format or SUFFIXES.get(os.path.splitext(os.fspath(target))[1].lower())
 
     def load() -> None:
-        jit.prepare()
-        if name is not None:
-            FORMATS[name].encode(np.zeros((8, 8, 3), np.uint8), Extras())
+        with contextlib.suppress(Exception):  # what fails here fails again where it can be reported
+            jit.prepare()
+            if name is not None:
+                FORMATS[name].encode(np.zeros((8, 8, 3), np.uint8), Extras())
 
     threading.Thread(target=load, name="isp-prepare").start()

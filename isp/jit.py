@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 from isp import code_cache
 from isp.arguments import ENTRY, Form, Kinds, kind
-from isp.machine_code import Code, emit, load
+from isp.machine_code import Code, emit, links, load
 
 logger = logging.getLogger(__name__)
 
@@ -78,9 +78,11 @@ class Kernel:
         name = f"{self.function.__qualname__.partition('.')[0]}-{hashlib.sha256(told.encode()).hexdigest()[:16]}"
         ours = self.__module__.partition(".")[0] == __package__  # the cache is of these sources alone
         kept = code_cache.read(name) if ours else None
-        code = self._compile(form) if kept is None else Code.from_bytes(kept)
-        if ours and kept is None:
-            code_cache.write(name, code.to_bytes())
+        code = None if kept is None else Code.from_bytes(kept)
+        if code is None or not links(code):
+            code = self._compile(form)
+            if ours:
+                code_cache.write(name, code.to_bytes())
         return Loaded(load(code, ENTRY), form)
 
     def _compile(self, form: Form) -> Code:

@@ -41,11 +41,17 @@ def emit(assembly: str) -> Code:
     return Code(tuple(name for name in declared if not name.startswith("llvm.")), machine.emit_object(module))
 
 
+def links(code: Code) -> bool:
+    """Whether this process has all that code takes from elsewhere: LLVM would end the process where one is missing."""
+    address = _llvm().address_of_symbol
+    if not all(map(address, code.external)):
+        _load_numba()
+    return all(map(address, code.external))
+
+
 def load(code: Code, name: str) -> Callable[[int], int]:
     """Return a function of one address; while it runs, other threads of Python do."""
     llvm = _llvm()
-    if not all(map(llvm.address_of_symbol, code.external)):  # LLVM ends the process where one is missing
-        _load_numba()
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine())
     engine.add_object_file(llvm.ObjectFileRef.from_data(code.object_file))
     engine.finalize_object()

@@ -1,5 +1,6 @@
 """Compiled code: called as NumPy would compute, kept, mended, and never anybody else's."""
 
+import hashlib
 import os
 import re
 import shutil
@@ -111,6 +112,15 @@ def test_damaged_files_are_reported_once_and_mended(later_run, damage):
         path.write_bytes(DAMAGES[damage](path.read_bytes()))
     line, compiling = later_run()
     assert WARNING in line and "damaged" in line and compiling == COMPILING
+    assert later_run() == []
+
+
+def test_code_that_calls_what_is_not_there_is_compiled_again(later_run):
+    """What numba finds installed may be gone later: Intel's vector mathematics."""
+    for path in later_run.folder.iterdir():
+        content = b"__gone_from_here " + path.read_bytes()[32:]
+        path.write_bytes(hashlib.sha256(content).digest() + content)
+    assert later_run() == [COMPILING]
     assert later_run() == []
 
 

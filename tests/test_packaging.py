@@ -89,6 +89,30 @@ def test_importing_isp_compiles_nothing_and_the_library_knows_no_click():
     assert answer.stdout == "False False\n"
 
 
+def test_the_help_needs_no_numpy():
+    code = "import sys, isp_cli.main; print('numpy' in sys.modules)"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stdout == "False\n"
+
+
+@pytest.mark.parametrize("broken", [False, True])
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif", ""])
+def test_libraries_are_loaded_in_the_background_and_failures_are_left_to_those_who_use_them(suffix, broken):
+    code = f"""
+import sys, threading
+from isp.convert import Settings, prepare
+before = set(sys.modules)
+if {broken}: sys.modules["llvmlite"] = None
+prepare("x{suffix}", Settings())
+for thread in threading.enumerate()[1:]: thread.join()
+loaded = set(sys.modules) - before
+assert {broken} or "llvmlite.binding" in loaded
+assert not loaded & {{"numba", "scipy", "matplotlib"}}
+"""
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stdout == answer.stderr == ""
+
+
 @pytest.mark.parametrize("path", sorted(ROOT.glob("cli/*.py")), ids=lambda path: path.name)
 def test_commands_import_isp_only_in_their_bodies(path):
     for node in ast.parse(path.read_text("utf-8")).body:
