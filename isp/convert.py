@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import threading
 from dataclasses import dataclass, field
@@ -56,17 +57,18 @@ def develop(source: str | os.PathLike[str] | BinaryIO | Frame, *, crop: str = "c
     (852, 1136, 3)
     """
     pipeline = default_pipeline(**knobs)
-    return picture(pipeline, source if isinstance(source, Frame) else read_raw(source, crop=crop), 8)
+    frame = source if isinstance(source, Frame) else read_raw(source, crop=crop)
+    return np.ascontiguousarray(picture(pipeline, frame, 8))
 
 
 def picture(pipeline: Pipeline, frame: Frame, bit_depth: int) -> NDArray[Any]:
-    """Return what a pipeline makes of a frame as it should be looked at, rounded once.
+    """Return what a pipeline makes of a frame as it should be looked at, rounded once; a turned one is a view.
 
     Non-square pixels are interpolated before the rounding; anything else is turned and cut after it.
     """
     pipeline.require_picture()
     if frame.meta.pixel_aspect == 1:
-        return np.ascontiguousarray(upright(pipeline.render(frame, bit_depth), frame.meta))
+        return upright(pipeline.render(frame, bit_depth), frame.meta)
     return quantise(upright(pipeline(frame).data, frame.meta), bit_depth)
 
 
@@ -120,11 +122,14 @@ def convert_file(
     if os.path.exists(target) and os.path.exists(source) and os.path.samefile(source, target):
         raise WriteError(f"{printable(target)}: is the raw file itself; give the picture another name")
     frame = open_frame(source, crop=settings.crop, headerless=settings.headerless)
-    pipeline = settings.pipeline
+    pipeline, meta, mosaics = settings.pipeline, frame.meta, [frame]
+    del frame  # so that `make` can let the mosaic go: it need not lie beside the picture while that is encoded
+
+    def make(depth: int) -> NDArray[Any]:
+        return picture(pipeline, mosaics.pop(), depth)
+
     try:
-        return write_picture(
-            lambda depth: picture(pipeline, frame, depth), frame.meta, pipeline.encoding, target, output
-        )
+        return write_picture(make, meta, pipeline.encoding, target, output)
     except (StageError, PipelineError) as error:
         name = printable(source)
         raise type(error)(str(error) if name in str(error) else f"{name}: {error}") from error
@@ -151,6 +156,6 @@ def prepare(target: str | os.PathLike[str], settings: Settings) -> None:
         with contextlib.suppress(Exception):  # what fails here fails again where it can be reported
             jit.prepare()
             if name is not None:
-                FORMATS[name].encode(np.zeros((8, 8, 3), np.uint8), Extras())
+                FORMATS[name].encode(np.zeros((8, 8, 3), np.uint8), Extras(), io.BytesIO())
 
     threading.Thread(target=load, name="isp-prepare").start()

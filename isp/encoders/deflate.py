@@ -53,36 +53,47 @@ def block(data: NDArray[np.uint8]) -> NDArray[np.uint8]:
     data : ndarray of uint8, contiguous
         Not empty.
     """
-    words, size = _block(data, data[: data.size // 8 * 8].view(np.int64))
-    packed: NDArray[np.uint8] = words.view(np.uint8)[:size]
+    words = data[: data.size // 8 * 8].view(np.int64)
+    bits, lengths, codes = np.empty(1, np.int64), np.zeros(_SYMBOLS, np.int64), np.zeros(_SYMBOLS, np.int64)
+    _plan(data, words, np.zeros(_SYMBOLS, np.int64), np.zeros((4, 256), np.int64), _room_for_trees(), lengths, codes, bits)
+    out = np.empty(int(bits[0]) // 64 + 2, np.int64)
+    _write(data, words, lengths, codes, out, bits)
+    packed: NDArray[np.uint8] = out.view(np.uint8)[: int(bits[0]) // 8]
     return packed
 
 
+def _room_for_trees() -> tuple[NDArray[np.int64], ...]:
+    """Return arrays for the weights, parents and depths of trees, and for those that have no parent."""
+    return tuple(np.zeros(2 * _SYMBOLS, np.int64) for _ in range(4))
+
+
 @kernel
-def _block(data, words):  # type: ignore[no-untyped-def]
-    """Return the block as words and its length in bytes."""
-    counts = _count(data, words)
-    lengths = _code_lengths(counts)
-    codes = _codes(lengths)
-    bits = _TABLE + counts[_RUN] + (_MORE_BITS + 1) * counts[_LONG_RUN] + _TRAILER
+def _plan(data, words, counts, turns, room, lengths, codes, bits):  # type: ignore[no-untyped-def]
+    """Fill in the codes of a block, their lengths, and how many bits it will have."""
+    _count(data, words, counts, turns)
+    _code_lengths(counts, room, lengths)
+    _codes(lengths, codes)
+    total = _TABLE + counts[_RUN] + (_MORE_BITS + 1) * counts[_LONG_RUN] + _TRAILER
     for symbol in range(_SYMBOLS):  # a loop: numba takes a second to compile a sum of a product
-        bits += counts[symbol] * lengths[symbol]
-    out = np.empty(bits // 64 + 2, np.int64)
+        total += counts[symbol] * lengths[symbol]
+    bits[0] = total
+
+
+@kernel
+def _write(data, words, lengths, codes, out, bits):  # type: ignore[no-untyped-def]
+    """Write the block, and how many bits it has."""
     out[0] = 0
     at = _put_lengths(out, lengths)
     at = _put_symbols(out, at, data, words, codes)
     at = _put_code(out, at, codes[_END])
     at = _put(out, at, 0, 3)  # a stored block, not the last; it begins on a whole byte, with its length
     at = _put(out, at, 0, -at & 7)
-    at = _put(out, at, 0xFFFF0000, 32)
-    return out, at // 8
+    bits[0] = _put(out, at, 0xFFFF0000, 32)
 
 
 @kernel
-def _count(data, words):  # type: ignore[no-untyped-def]
-    """Return how often each symbol occurs."""
-    counts = np.zeros(_SYMBOLS, np.int64)
-    turns = np.zeros((4, 256), np.int64)  # in turn, or the next byte would often wait for the same counter
+def _count(data, words, counts, turns):  # type: ignore[no-untyped-def]
+    """Count how often each symbol occurs; bytes in turn, or the next would often wait for the same counter."""
     zeros = 0  # words that repeat a zero before them, not yet counted
     for k in range(words.size):
         if words[k] == 0 and k > 0 and data[8 * k - 1] == 0:
@@ -101,20 +112,15 @@ def _count(data, words):  # type: ignore[no-untyped-def]
     for symbol in range(256):
         counts[symbol] = turns[0, symbol] + turns[1, symbol] + turns[2, symbol] + turns[3, symbol]
     counts[_END] = 1
-    return counts
 
 
 @kernel
-def _code_lengths(counts):  # type: ignore[no-untyped-def]
-    """Return the length of every symbol's Huffman code, 0 if it does not occur.
+def _code_lengths(counts, room, lengths):  # type: ignore[no-untyped-def]
+    """Fill in the length of every symbol's Huffman code, 0 if it does not occur.
 
     The two rarest trees are joined until one is left. If a code is too long, rare symbols are made less rare.
     """
-    size = counts.size
-    weights = np.zeros(2 * size, np.int64)
-    parents = np.zeros(2 * size, np.int64)
-    depths = np.zeros(2 * size, np.int64)
-    trees = np.zeros(size, np.int64)
+    size, (weights, parents, depths, trees) = counts.size, room
     for symbol in range(size):
         weights[symbol] = counts[symbol]
     longest = _LONGEST + 1
@@ -141,7 +147,8 @@ def _code_lengths(counts):  # type: ignore[no-untyped-def]
                 longest = max(longest, depths[tree])
         for symbol in range(size):
             weights[symbol] = (weights[symbol] + 1) >> 1
-    return depths[:size]
+    for symbol in range(size):
+        lengths[symbol] = depths[symbol]
 
 
 @kernel
@@ -155,9 +162,8 @@ def _rarest_last(trees, count, weights):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _codes(lengths):  # type: ignore[no-untyped-def]
-    """Return the code of every symbol, first bit lowest, with its length in the bits from 16 on (RFC 1951, 3.2.2)."""
-    codes = np.zeros(lengths.size, np.int64)
+def _codes(lengths, codes):  # type: ignore[no-untyped-def]
+    """Fill in the code of every symbol, first bit lowest, with its length in the bits from 16 on (RFC 1951, 3.2.2)."""
     code = 0
     for length in range(1, _LONGEST + 1):
         for symbol in range(lengths.size):
@@ -165,7 +171,6 @@ def _codes(lengths):  # type: ignore[no-untyped-def]
                 codes[symbol] = _reversed(code, length) | length << 16
                 code += 1
         code <<= 1
-    return codes
 
 
 @kernel
