@@ -54,8 +54,9 @@ def block(data: NDArray[np.uint8]) -> NDArray[np.uint8]:
         Not empty.
     """
     words = data[: data.size // 8 * 8].view(np.int64)
-    bits, lengths, codes = np.empty(1, np.int64), np.zeros(_SYMBOLS, np.int64), np.zeros(_SYMBOLS, np.int64)
-    _plan(data, words, np.zeros(_SYMBOLS, np.int64), np.zeros((4, 256), np.int64), _room_for_trees(), lengths, codes, bits)
+    counts, lengths, codes = (np.zeros(_SYMBOLS, np.int64) for _ in range(3))
+    turns, bits = np.zeros((4, 256), np.int64), np.empty(1, np.int64)
+    _plan(data, words, counts, turns, _room_for_trees(), lengths, codes, bits)
     out = np.empty(int(bits[0]) // 64 + 2, np.int64)
     _write(data, words, lengths, codes, out, bits)
     packed: NDArray[np.uint8] = out.view(np.uint8)[: int(bits[0]) // 8]

@@ -124,7 +124,7 @@ class BlackLevel:
         return Step(Points(point, (black, white)), before.replace(space=Space.MOSAIC))
 
     def black_of_sites(self, before: Outline) -> NDArray[np.float32]:
-        """Return black in DN as float32, for as many rows and columns as it takes until they repeat: 2 or all columns."""
+        """Return black in DN as float32, for the rows and columns until they repeat: 2 or all columns."""
         meta, pattern = before.meta, self.pattern(before.meta)
         if pattern is not meta.black or not (meta.black_rows or meta.black_columns):
             return tile_columns(pattern, before.width)
