@@ -13,12 +13,11 @@ import rawpy
 
 from isp.bench.race import Sample
 from isp.frame import Frame
-from isp.source import LIBRAW
 from isp.threads import thread_count
 
 LINEAR = rawpy.DemosaicAlgorithm.LINEAR
 AHD = rawpy.DemosaicAlgorithm.AHD
-EQUAL = f"{LIBRAW}, equal but for our tone curve"
+EQUAL = "equal but for our tone curve"
 
 # Camera white balance, no brightening, the curve of sRGB, the sensor's orientation: what our default chain does too.
 MATCHED: dict[str, Any] = {

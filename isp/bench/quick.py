@@ -17,7 +17,7 @@ from isp.bench.peers import EQUAL, libraw, libraw_decode, opencv_demosaic
 from isp.bench.race import Entrant, clocked, compared, race
 from isp.bench.scene import expose, natural, size_of, write_dng
 from isp.bench.stages import stage_rows
-from isp.bench.table import AGAINST_OURS, MILLISECONDS, SPEED, TURNS, Table, text, with_speed
+from isp.bench.table import AGAINST_OURS, MILLISECONDS, SPEED, TURNS, WORK, Table, text, with_speed
 from isp.convert import Settings, convert_file, open_frame
 from isp.encoders import Extras
 from isp.errors import printable
@@ -72,7 +72,7 @@ def measure(
     height, width = frame.data.shape[:2]
     rows = with_speed(compared(results), height * width / 1e6)
     title = f"{name}: {width} x {height}, {height * width / 1e6:.1f} MP"
-    columns = (text("what", "name"), *MILLISECONDS, SPEED, *AGAINST_OURS, TURNS, text("compared with", "work"))
+    columns = (text("what", "name"), *MILLISECONDS, SPEED, *AGAINST_OURS, TURNS, *WORK)
     return [
         Table(title, "Medians of runs taken turn by turn; ratios turn by turn, then their median.", columns, rows),
         Table("Stage by stage", _STAGED, (text("stage", "name"), *MILLISECONDS, SPEED), stages),
@@ -96,12 +96,12 @@ def _in_memory(source: FilePath, frame: Frame, headerless: Layout | None) -> lis
     ]
     if headerless is None and find_sidecar(source) is None:  # LibRaw would take the pixels for another camera's
         entrants += [
-            Entrant("LibRaw LINEAR to 8 bits", libraw(source), chain, f"{chain}; {EQUAL}"),
-            Entrant("LibRaw read", clocked(lambda: libraw_decode(source)), read, f"{read}; pixels alone"),
+            Entrant("LibRaw LINEAR to 8 bits", libraw(source), chain, EQUAL),
+            Entrant("LibRaw read", clocked(lambda: libraw_decode(source)), read, "pixels alone"),
         ]
     if importlib.util.find_spec("cv2"):
         opencv = clocked(opencv_demosaic(frame))
-        entrants.append(Entrant("OpenCV demosaic to 16 bits", opencv, chain, f"{chain}; demosaic alone"))
+        entrants.append(Entrant("OpenCV demosaic to 16 bits", opencv, chain, "demosaic alone"))
     return entrants
 
 

@@ -57,7 +57,7 @@ class Result:
 
     def row(self) -> dict[str, Any]:
         """Return medians and range as plain values."""
-        row: dict[str, Any] = {"name": self.entrant.name, "work": self.entrant.work}
+        row: dict[str, Any] = {"name": self.entrant.name, "against": self.entrant.against, "work": self.entrant.work}
         if self.failure is not None:
             return row | {"failed": self.failure}
         seconds = self.seconds

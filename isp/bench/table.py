@@ -50,7 +50,7 @@ class Table:
 
 def text(title: str, key: str) -> Column:
     """Return a column of words."""
-    return Column(title, lambda row: str(row.get(key, "")))
+    return Column(title, lambda row: str(row.get(key) or ""))
 
 
 def number(title: str, key: str, form: str = ".0f", scale: float = 1.0) -> Column:
@@ -71,6 +71,7 @@ AGAINST_OURS = (
     number("ours / its time", "share", ".3f"),
 )  # fmt: skip
 TURNS = number("turns", "turns")
+WORK = (text("compared with", "against"), text("work", "work"))
 
 
 def with_speed(rows: Sequence[Row], megapixels: float) -> list[Row]:
