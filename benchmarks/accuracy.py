@@ -53,7 +53,7 @@ def camera(x: NDArray[np.float64]) -> NDArray[np.float64]:
     return 1.456 * power / (power + 0.456)
 
 
-CURVES: dict[str, tuple[dict[str, str], Callable[[NDArray[np.float64]], NDArray[np.float64]]]] = {
+CURVES: dict[str, tuple[dict[str, Any], Callable[[NDArray[np.float64]], NDArray[np.float64]]]] = {
     "sRGB": ({"tone": "none"}, lambda x: srgb(np.clip(x, 0, 1))),
     "camera tone, sRGB": ({}, lambda x: srgb(np.clip(camera(x), 0, 1))),
     "BT.709": ({"tone": "none", "gamma": "bt709"}, lambda x: bt709(np.clip(x, 0, 1))),

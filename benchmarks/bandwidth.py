@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from isp.bench.table import MILLISECONDS, TURNS, Table, number, text
 COPIED = 512 * 2**20  # bytes: more than caches hold
 TRAFFIC = {8: 2 + 3, 16: 2 + 6}  # bytes per pixel that must be read and written, whatever the program
 NOTE = (
-    f"The limit is a copy of {COPIED >> 20} MiB by NumPy, one part per thread, counted as bytes read and bytes written, "
+    f"The limit is a copy of {COPIED >> 20} MiB by NumPy, one part per thread, counted as bytes read and bytes written "
     "without what the processor reads before it writes. The chain's bytes are the least that it can move: 2 read and 3 "
     "(16 bits: 6) written per pixel, into a new array, as everywhere here."
 )
@@ -38,7 +39,7 @@ def tables(bench: Bench) -> Iterator[Table]:
             frame = bench.frame(megapixels)
             for depth, traffic in TRAFFIC.items():
                 name = f"chain to {depth} bits, {megapixels:g} MP"
-                run = clocked(lambda f=frame, d=depth: isp.default_pipeline().render(f, d))
+                run = clocked(partial(isp.default_pipeline().render, frame, depth))
                 entrants.append(Entrant(name, run))
                 moved.append(traffic * frame.data.size)
         rows = [result.row() for result in bench.race("bandwidth", entrants)]

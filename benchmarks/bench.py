@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 import isp
 from isp.bench.race import Entrant, Result, race
 from isp.bench.scene import Scene, expose, size_of, write_dng
@@ -77,8 +75,10 @@ class Bench:
         say(f"{what}: {', '.join(entrant.name for entrant in entrants)}")
         results = race(entrants, self.turns, limit=self.limit)
         for result in results:
-            if result.failure is None and len(result.samples) < self.turns:
-                say(f"  {result.entrant.name}: {len(result.samples)} turns, {result.first.seconds:.1f} s each")
+            if result.failure is not None:
+                say(f"  {result.entrant.name} failed: {result.failure}")
+            elif len(result.samples) < self.turns:
+                say(f"  {result.entrant.name}: {len(result.samples)} turns, {result.samples[-1].seconds:.1f} s each")
         return results
 
 
@@ -87,8 +87,9 @@ def real_scene() -> Scene:
     """Return a photograph in the camera's colours, at half its sensor's size, which makes it sharp to the pixel."""
     frame = isp.read_raw(SCENE)
     camera = isp.Demosaic("half")(isp.BlackLevel()(frame))
-    gains = frame.meta.white_balance
-    return Scene(np.ascontiguousarray(camera.data), tuple(1 / gain for gain in gains), frame.meta.xyz_to_camera)
+    assert frame.meta.white_balance is not None and frame.meta.xyz_to_camera is not None
+    red, green, blue = frame.meta.white_balance
+    return Scene(camera.data, (1 / red, 1 / green, 1 / blue), frame.meta.xyz_to_camera)
 
 
 def real_files() -> list[Path]:

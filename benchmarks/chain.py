@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import isp
@@ -27,8 +28,8 @@ def tables(bench: Bench) -> Iterator[Table]:
         frame, path = bench.frame(megapixels), bench.input(megapixels)
         pipeline = isp.default_pipeline()
         entrants = [
-            Entrant(TO_8, clocked(lambda p=pipeline, f=frame: p.render(f, 8))),
-            Entrant(TO_16, clocked(lambda p=pipeline, f=frame: p.render(f, 16))),
+            Entrant(TO_8, clocked(partial(pipeline.render, frame, 8))),
+            Entrant(TO_16, clocked(partial(pipeline.render, frame, 16))),
             Entrant("LibRaw LINEAR to 8 bits", libraw(path), TO_8, EQUAL),
             Entrant("LibRaw LINEAR to 16 bits", libraw(path, 16), TO_16, EQUAL),
         ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import isp
@@ -22,7 +23,7 @@ def tables(bench: Bench) -> Iterator[Table]:
         for method, opencv in (("median", "medianBlur"), ("mean", "blur")):
             ours = f"ours to 8 bits with {method} 3x3"
             pipeline = isp.default_pipeline(denoise=f"{method}:3")
-            entrants.append(Entrant(ours, clocked(lambda p=pipeline, f=frame: p.render(f, 8))))
+            entrants.append(Entrant(ours, clocked(partial(pipeline.render, frame, 8))))
             if importlib.util.find_spec("cv2"):
                 work = "less: the filter alone, uint16 RGB"
                 entrants.append(Entrant(f"OpenCV {opencv} 3x3", clocked(opencv_filter(frame, opencv)), ours, work))

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 
 from benchmarks.bench import Bench
 from benchmarks.commands import dcraw, ours, script
@@ -28,7 +27,7 @@ COLUMNS = (
 
 def tables(bench: Bench) -> Iterator[Table]:
     """Yield one table for the largest size."""
-    converters: list[tuple[str, Callable[[Path], Entrant]]] = [
+    converters: list[tuple[str, partial[Entrant]]] = [
         ("isp convert to JPEG", partial(ours, bench, suffix=".jpg", bits=8)),
         ("isp convert to PNG 8", partial(ours, bench, suffix=".png", bits=8)),
         ("isp convert to PNG 16", partial(ours, bench, suffix=".png", bits=16)),
@@ -41,7 +40,7 @@ def tables(bench: Bench) -> Iterator[Table]:
     for lossless in (False, True):
         large, tiny = (bench.input(size, lossless=lossless) for size in (bench.sizes[-1], TINY))
         kind = "lossless-JPEG" if lossless else "uncompressed"
-        rows += [_row(bench, f"{name}, {kind}", make(large), make(tiny)) for name, make in converters]
+        rows += [_row(bench, f"{name}, {kind}", make(source=large), make(source=tiny)) for name, make in converters]
     yield Table(f"Memory at {bench.sizes[-1]:g} MP", NOTE, COLUMNS, rows)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import statistics
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,12 @@ import numpy as np
 import isp
 from benchmarks.bench import Bench
 from benchmarks.commands import ours
-from isp.bench.race import Entrant, Result, clocked, compared
+from isp.bench.race import Entrant, Result, Sample, clocked, compared
 from isp.bench.scene import size_of
 from isp.bench.table import MILLISECONDS, TURNS, Row, Table, number, text, with_speed
 from isp.threads import VARIABLE
 
-WORK = {
+WORK: dict[str, Callable[[isp.Frame], Any]] = {
     "chain to 8 bits": lambda frame: isp.default_pipeline().render(frame, 8),
     "chain to 16 bits": lambda frame: isp.default_pipeline().render(frame, 16),
     "chain with median 3x3 to 8 bits": lambda frame: isp.default_pipeline(denoise="median:3").render(frame, 8),
@@ -37,7 +38,7 @@ def tables(bench: Bench) -> Iterator[Table]:
     rows: list[Row] = []
     for name, work in WORK.items():
         frames = {megapixels: bench.frame(megapixels) for megapixels in bench.sizes}
-        entrants = [Entrant(f"{m:g} MP", clocked(lambda f=f, w=work: w(f))) for m, f in frames.items()]
+        entrants = [Entrant(f"{m:g} MP", clocked(partial(work, f))) for m, f in frames.items()]
         rows += fitted(name, bench.sizes, bench.race(f"sizes, {name}", entrants))
     entrants = [ours(bench, bench.input(m), ".jpg", 8, f"{m:g} MP") for m in bench.sizes]
     rows += fitted(PROCESS, bench.sizes, bench.race(f"sizes, {PROCESS}", entrants))
@@ -61,7 +62,7 @@ def fitted(work: str, sizes: tuple[float, ...], results: list[Result]) -> list[R
         if "s" in row:
             row["deviation"] = 1 / row["mp_per_s"] / usual - 1
     if len(known) > 1:
-        slope, constant = np.polyfit(*zip(*known, strict=True), 1)
+        slope, constant = np.polyfit([size for size, _ in known], [seconds for _, seconds in known], 1)
         rows[0] |= {"slope": float(slope), "constant": float(constant)}
     return rows
 
@@ -84,11 +85,11 @@ def threads(bench: Bench) -> Table:
     return Table(f"Threads, {frame.data.size / 1e6:.1f} MP", THREADS_NOTE, columns, rows)
 
 
-def with_threads(count: int, work: Callable[[isp.Frame], Any], frame: isp.Frame) -> Callable[[], Any]:
+def with_threads(count: int, work: Callable[[isp.Frame], Any], frame: isp.Frame) -> Callable[[], Sample]:
     """Return a run of work by so many threads."""
     run = clocked(lambda: work(frame))
 
-    def limited() -> Any:
+    def limited() -> Sample:
         usual = os.environ[VARIABLE]
         os.environ[VARIABLE] = str(count)
         try:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from functools import partial
+from typing import Any
 
 import isp
 from benchmarks.bench import Bench
@@ -11,7 +13,11 @@ from isp.bench.race import Entrant, clocked
 from isp.bench.stages import stage_rows
 from isp.bench.table import MILLISECONDS, SPEED, TURNS, Table, number, text, with_speed
 
-KNOBS = {"vignetting": "radial:0.3", "denoise": "median:3", "exposure": 0.5}  # so that every stage has something to do
+KNOBS: dict[str, Any] = {
+    "vignetting": "radial:0.3",
+    "denoise": "median:3",
+    "exposure": 0.5,
+}  # so that every stage has something to do
 STAGED = "Each stage alone over the whole frame, from a trace of a chain in which all have something to do."
 FUSED = (
     "The same chain fused, ended after each stage: the time of all up to there to a new float32 frame, and the "
@@ -28,8 +34,8 @@ def tables(bench: Bench) -> Iterator[Table]:
     rows = stage_rows(isp.Pipeline(pipeline.stages, fuse=False), frame, bench.turns)
     yield Table(f"Stages, staged, {megapixels:.1f} MP", STAGED, (text("stage", "name"), *MILLISECONDS, SPEED), rows)
     prefixes = [isp.Pipeline(pipeline.stages[: last + 1]) for last in range(len(pipeline.stages))]
-    entrants = [Entrant(f"… {type(p.stages[-1]).__name__}", clocked(lambda p=p: p(frame))) for p in prefixes]
-    entrants += [Entrant(f"all to {b} bits", clocked(lambda b=b: pipeline.render(frame, b))) for b in (8, 16)]
+    entrants = [Entrant(f"… {type(p.stages[-1]).__name__}", clocked(partial(p, frame))) for p in prefixes]
+    entrants += [Entrant(f"all to {b} bits", clocked(partial(pipeline.render, frame, b))) for b in (8, 16)]
     rows = with_speed([result.row() for result in bench.race("stages, fused", entrants)], megapixels)
     for before, row in itertools.pairwise(rows[: len(prefixes)]):
         row["added"] = row["s"] - before["s"]

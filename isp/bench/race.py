@@ -133,7 +133,8 @@ def race(entrants: Sequence[Entrant], turns: int, *, limit: float = math.inf, un
             if result.failure is not None or result.first is None:
                 continue
             expected = min([result.first.seconds, *result.seconds])  # the first may have compiled
-            if turn < max(FEWEST, limit / expected) and time.perf_counter() + expected < until:
+            affordable = turn < FEWEST or turn * expected < limit
+            if affordable and time.perf_counter() + expected < until:
                 sample = _attempt(result)
                 result.samples += [] if sample is None else [sample]
     for result in results:
