@@ -121,11 +121,14 @@ def _listed(peers: dict[str, str | None]) -> str:
 
 def _write(folder: Path, markdown: str, values: dict[str, Any]) -> None:
     """Write both files, each whole or not at all."""
-    from isp.atomic import atomic_write
-
     folder.mkdir(parents=True, exist_ok=True)
-    atomic_write(folder / "benchmark.md", markdown.encode(), overwrite=True)
-    atomic_write(folder / "benchmark.json", json.dumps(values, indent=1, allow_nan=False).encode(), overwrite=True)
+    for name, content in (
+        ("benchmark.md", markdown),
+        ("benchmark.json", json.dumps(values, indent=1, allow_nan=False)),
+    ):
+        part = folder / f"{name}.part"
+        part.write_text(content, "utf-8")
+        part.replace(folder / name)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from .paths import FilePath
 def bench(source: Path | None, seconds: float, threads: int | None, as_json: bool, headerless: str | None) -> None:
     """Measure how fast this machine converts a raw file.
 
-    Reading, the default chain to 8 and 16 bits, every stage, the encoders and whole conversions, turn by turn with
+    Reading, the default chain to 8 and 16 bits, every stage, writing pictures and whole conversions, turn by turn with
     LibRaw's linear path and, where it is installed, OpenCV. Without FILE a mosaic of 12 megapixels is made up.
     """
     from isp.bench.machine import describe, facts
@@ -42,6 +42,8 @@ def bench(source: Path | None, seconds: float, threads: int | None, as_json: boo
     if as_json:
         import json
 
-        click.echo(json.dumps({"machine": machine, "tables": [table.plain() for table in tables]}, indent=2))
+        click.echo(
+            json.dumps({"machine": machine, "tables": [table.plain() for table in tables]}, indent=2, allow_nan=False)
+        )
         return
     click.echo("\n".join((describe(machine), *(table.markdown() for table in tables))))

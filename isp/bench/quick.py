@@ -12,23 +12,21 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from isp import icc
 from isp.bench.peers import EQUAL, libraw, libraw_decode, opencv_demosaic
 from isp.bench.race import Entrant, clocked, compared, race
 from isp.bench.scene import expose, natural, size_of, write_dng
 from isp.bench.stages import stage_rows
 from isp.bench.table import AGAINST_OURS, MILLISECONDS, SPEED, TURNS, WORK, Table, text, with_speed
 from isp.convert import Settings, convert_file, open_frame
-from isp.encoders import Extras
 from isp.errors import printable
 from isp.frame import Frame
 from isp.headerless import Layout, find_sidecar
-from isp.image import FORMATS, Output
+from isp.image import Output, write_picture
 from isp.recipe import default_pipeline
 
 MEGAPIXELS = 12  # of the mosaic that is made where no file is given
 SECONDS = 20.0
-_TURNS = 15
+_TURNS = 9
 _SHARE = 0.65  # of the time for what is compared; the rest for the stages
 _KINDS = (("jpeg", 8), ("png", 8), ("png", 16), ("tiff", 16))
 _STAGED = "Each stage that has something to do alone, over the whole frame; the chain above runs them fused."
@@ -39,7 +37,7 @@ FilePath = str | os.PathLike[str]
 def measure(
     source: FilePath | None = None, *, headerless: Layout | None = None, seconds: float = SECONDS
 ) -> list[Table]:
-    """Measure reading, the default chain, its stages, encoding and converting, beside LibRaw and OpenCV.
+    """Measure reading, the default chain, its stages, writing and converting, beside LibRaw and OpenCV.
 
     Parameters
     ----------
@@ -106,16 +104,15 @@ def _in_memory(source: FilePath, frame: Frame, headerless: Layout | None) -> lis
 
 
 def _to_files(source: FilePath, frame: Frame, headerless: Layout | None, folder: Path) -> list[Entrant]:
-    """Return encoding alone and whole conversions, for every format."""
+    """Return writing the picture alone and whole conversions, for every format."""
     pixels = {depth: default_pipeline().render(frame, depth) for depth in (8, 16)}
-    extras = Extras(frame.meta, icc.profile("srgb"))
     entrants = []
     for kind, depth in _KINDS:
-        output = Output(kind, depth, overwrite=True)
-        encode = partial(FORMATS[kind].encode, pixels[depth], extras)
-        whole = partial(convert_file, source, folder / f"{kind}{depth}", Settings(headerless=headerless, output=output))
+        output, target = Output(kind, depth, overwrite=True), folder / f"{kind}{depth}"
+        write = partial(write_picture, pixels.__getitem__, frame.meta, "srgb", target, output)
+        whole = partial(convert_file, source, target, Settings(headerless=headerless, output=output))
         entrants += [
-            Entrant(f"encode {kind.upper()}, {depth} bits", clocked(encode)),
+            Entrant(f"write {kind.upper()}, {depth} bits", clocked(write)),
             Entrant(f"convert to {kind.upper()}, {depth} bits", clocked(whole)),
         ]
     return entrants
