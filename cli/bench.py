@@ -14,7 +14,11 @@ from .paths import FilePath
 @click.command()
 @click.argument("source", type=FilePath(), required=False, metavar="[FILE]")
 @click.option(
-    "--seconds", type=click.FloatRange(1, 600), default=20.0, metavar="S", help="How long it may take (default 20)."
+    "--seconds",
+    type=click.FloatRange(1, 600),
+    default=20.0,
+    metavar="S",
+    help="How long it may take, compiling left out (default 20).",
 )
 @click.option("--threads", type=click.IntRange(1), metavar="N", help="Threads to work with; default as isp convert.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable: seconds, ratios, every turn.")

@@ -46,7 +46,8 @@ def measure(
     headerless : Layout, optional
         How the pixels of a headerless file lie.
     seconds : float
-        About how long it may take. What is slow gets fewer turns, and what had no time says so.
+        About how long it may take once the kernels are compiled. What is slow gets fewer turns, and what had no time
+        says so.
 
     Returns
     -------
@@ -58,13 +59,13 @@ def measure(
     RawError
         If the file cannot be read.
     """
-    start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         name = printable(source) if source is not None else "synthetic mosaic"
         source = source if source is not None else _synthetic(Path(folder))
         frame = open_frame(source, headerless=headerless)
         with _said_once():
             entrants = _in_memory(source, frame, headerless) + _to_files(source, frame, headerless, Path(folder))
+            start = time.perf_counter()  # the kernels are compiled now
             results = race(entrants, _TURNS, limit=seconds / 4, until=start + seconds * _SHARE)
             stages = stage_rows(default_pipeline(), frame, _TURNS, start + seconds)
     height, width = frame.data.shape[:2]
