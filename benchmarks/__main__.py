@@ -1,4 +1,4 @@
-"""The benchmark's command line."""
+"""The benchmark's command line; the libraries are imported once the number of threads is known."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from benchmarks.bench import Bench
+    from isp.bench.table import Table
 
 SECTIONS = ("chain", "denoise", "stages", "scaling", "bandwidth", "accuracy", "process", "real", "memory")
 PACKAGES = ("rawpy", "imageio", "opencv-python-headless", "opencv-python", "colour-demosaicing")
@@ -67,15 +71,13 @@ def main(
     repeated in mirrors, with the noise of a 14-bit sensor, uncompressed and as lossless-JPEG tiles; the real raws at
     hand are converted too. Compare ratios of one run, never times of two: machines drift.
     """
-    # Before the libraries that read it when they are imported.
     if threads is not None:
-        os.environ["ISP_NUM_THREADS"] = str(threads)
-    from isp.threads import thread_count
-
-    os.environ["ISP_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = str(thread_count())
+        os.environ["ISP_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = str(threads)  # before LibRaw is loaded
     from benchmarks.bench import Bench
     from isp.bench.machine import describe, facts
+    from isp.threads import thread_count
 
+    os.environ["ISP_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = str(thread_count())  # for processes of their own
     logging.getLogger("isp").setLevel(logging.ERROR)  # a doubt about a file, at every turn
     with tempfile.TemporaryDirectory() as scratch, _folder_of(inputs) as made:
         bench = Bench(
@@ -86,12 +88,23 @@ def main(
         click.echo(lines[0])
         tables = []
         for section in only or SECTIONS:
-            for table in importlib.import_module(f"benchmarks.{section}").tables(bench):
+            for table in _tables(section, bench):
                 tables.append(table.plain() | {"section": section})
                 lines.append(table.markdown())
                 click.echo(lines[-1])
     if out is not None:
         _write(out, "\n".join(lines), {"machine": machine, "peers": peers, "tables": tables})
+
+
+def _tables(section: str, bench: Bench) -> Iterator[Table]:
+    """Yield a section's tables; one that fails is a table that says so, for the others shall not be lost."""
+    try:
+        yield from importlib.import_module(f"benchmarks.{section}").tables(bench)
+    except Exception as error:
+        from isp.bench.table import Table, text
+
+        reason = f"{type(error).__name__}: {error}"
+        yield Table(section, "", (text("what", "name"), text("", "")), [{"name": "all of it", "failed": reason}])
 
 
 @contextlib.contextmanager

@@ -94,7 +94,10 @@ def dcraw(bench: Bench, source: Path, quality: int, suffix: str, bits: int) -> E
 def darktable(bench: Bench, source: Path, suffix: str) -> Entrant:
     """Return darktable with a library and settings of its own, on the processor."""
     target = bench.scratch / f"darktable{suffix}"
-    settings = ["--configdir", str(bench.scratch / "darktable"), "--library", ":memory:", "--disable-opencl"]
+    own = [
+        word for name in ("configdir", "cachedir") for word in (f"--{name}", str(bench.scratch / f"darktable {name}"))
+    ]
+    settings = [*own, "--library", ":memory:", "--disable-opencl"]
     quality = ["--conf", f"plugins/imageio/format/jpeg/quality={QUALITY}"]
     words = ["darktable-cli", str(source), str(target), "--core", *settings, "-t", str(bench.threads), *quality]
     return Entrant("darktable-cli", command(bench, words, target), OURS, OWN_CHAIN)
