@@ -74,7 +74,7 @@ def main(
     if threads is not None:
         os.environ["ISP_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = str(threads)  # before LibRaw is loaded
     from benchmarks.bench import Bench
-    from isp.bench.machine import describe, facts
+    from isp.bench.machine import describe, facts, load
     from isp.threads import thread_count
 
     os.environ["ISP_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = str(thread_count())  # for processes of their own
@@ -92,6 +92,9 @@ def main(
                 tables.append(table.plain() | {"section": section})
                 lines.append(table.markdown())
                 click.echo(lines[-1])
+        machine["load at the end"] = load()
+        lines.append(f"Load average at the end: {machine['load at the end']}.\n")
+        click.echo(lines[-1])
     if out is not None:
         _write(out, "\n".join(lines), {"machine": machine, "peers": peers, "tables": tables})
 

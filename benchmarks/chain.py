@@ -12,9 +12,9 @@ import isp
 from benchmarks.bench import Bench
 from isp.bench.peers import AHD, EQUAL, libraw, opencv_demosaic
 from isp.bench.race import Entrant, clocked, compared
-from isp.bench.table import AGAINST_OURS, MILLISECONDS, SPEED, TURNS, WORK, Table, text, with_speed
+from isp.bench.table import AGAINST_OURS, CPU, MILLISECONDS, SPEED, TURNS, WORK, Table, text, with_speed
 
-COLUMNS = (text("what", "name"), *MILLISECONDS, SPEED, *AGAINST_OURS, TURNS, *WORK)
+COLUMNS = (text("what", "name"), *MILLISECONDS, CPU, SPEED, *AGAINST_OURS, TURNS, *WORK)
 NOTE = (
     "From the decoded mosaic to a new array of RGB integers; reading is not in it. Medians of runs taken turn by turn; "
     "ratios turn by turn, then their median."

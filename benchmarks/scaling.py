@@ -25,8 +25,8 @@ WORK: dict[str, Callable[[isp.Frame], Any]] = {
 }
 PROCESS = "isp convert to JPEG, whole process"
 SIZES_NOTE = (
-    "All sizes in turn. Deviation: a size's time per megapixel over the mean of all sizes, less 1. Slope and constant "
-    "by least squares over the medians."
+    "All sizes in turn. Deviation: a size's time per megapixel over the mean of all sizes in that turn, less 1; then "
+    "the median. Slope and constant by least squares over the medians."
 )
 THREADS_NOTE = (
     "All numbers of threads in turn. Speed-up: the time of one thread over it, turn by turn, then the median."
@@ -53,16 +53,14 @@ def tables(bench: Bench) -> Iterator[Table]:
 
 def fitted(work: str, sizes: tuple[float, ...], results: list[Result]) -> list[Row]:
     """Return a row per size with its deviation from proportional growth; the first also has the fitted line."""
-    rows = [result.row() | {"work": work} for result in results]
     pixels = [height * width / 1e6 for height, width in map(size_of, sizes)]
-    rows = [with_speed([row], megapixels)[0] for row, megapixels in zip(rows, pixels, strict=True)]
-    known = [(megapixels, row["s"]) for megapixels, row in zip(pixels, rows, strict=True) if "s" in row]
-    usual = statistics.mean(seconds / megapixels for megapixels, seconds in known)
-    for row in rows:
-        if "s" in row:
-            row["deviation"] = 1 / row["mp_per_s"] / usual - 1
+    rows = [with_speed([r.row()], size)[0] | {"work": work} for r, size in zip(results, pixels, strict=True)]
+    known = [(row, result, size) for row, result, size in zip(rows, results, pixels, strict=True) if "s" in row]
+    turns = list(zip(*([seconds / size for seconds in result.seconds] for _, result, size in known), strict=False))
+    for place, (row, _, _) in enumerate(known):
+        row["deviation"] = statistics.median(turn[place] / statistics.mean(turn) for turn in turns) - 1
     if len(known) > 1:
-        slope, constant = np.polyfit([size for size, _ in known], [seconds for _, seconds in known], 1)
+        slope, constant = np.polyfit([size for _, _, size in known], [row["s"] for row, _, _ in known], 1)
         rows[0] |= {"slope": float(slope), "constant": float(constant)}
     return rows
 

@@ -18,13 +18,14 @@ PACKAGES = (
 
 
 def facts() -> dict[str, Any]:
-    """Return processor, cores, memory, system, Python, versions of packages, and the time."""
+    """Return processor, cores, memory, load, system, Python, versions of packages, and the time."""
     return {
         "processor": _processor(),
         "cores": os.cpu_count(),
         "usable cores": processors(),
         "threads": thread_count(),
         "memory GiB": _memory(),
+        "load": load(),
         "system": platform.platform(),
         "python": platform.python_version(),
         "packages": {name: version for name in PACKAGES if (version := installed(name))},
@@ -38,6 +39,11 @@ def installed(package: str) -> str | None:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return None
+
+
+def load() -> float | None:
+    """Return how many processes wanted a processor in the last minute; others than ours disturb what is measured."""
+    return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
 
 
 def _processor() -> str:
@@ -61,5 +67,6 @@ def describe(known: dict[str, Any]) -> str:
     packages = ", ".join(f"{name} {version}" for name, version in known["packages"].items())
     return (
         f"{known['processor']}, {known['usable cores']} of {known['cores']} cores, {known['threads']} threads, "
-        f"{known['memory GiB']} GiB, {known['system']}, Python {known['python']}; {packages}; {known['date']}"
+        f"{known['memory GiB']} GiB, {known['system']}, Python {known['python']}; {packages}; {known['date']}, "
+        f"load average {known['load']}"
     )

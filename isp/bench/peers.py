@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import functools
 import os
-import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 import rawpy
 
-from isp.bench.race import Sample
+from isp.bench.race import Sample, clocked
 from isp.frame import Frame
 from isp.threads import thread_count
 
@@ -37,9 +37,8 @@ def libraw(
     def run() -> Sample:
         with open(path, "rb") as file, rawpy.imread(file) as raw:
             raw.raw_image  # noqa: B018 (decodes)
-            start = time.perf_counter()
-            raw.postprocess(demosaic_algorithm=algorithm, output_bps=bit_depth, **MATCHED)
-            return Sample(time.perf_counter() - start)
+            work = partial(raw.postprocess, demosaic_algorithm=algorithm, output_bps=bit_depth, **MATCHED)
+            return clocked(work)()
 
     return run
 

@@ -16,7 +16,7 @@ from isp.bench.peers import EQUAL, libraw, libraw_decode, opencv_demosaic
 from isp.bench.race import Entrant, clocked, compared, race
 from isp.bench.scene import expose, natural, size_of, write_dng
 from isp.bench.stages import stage_rows
-from isp.bench.table import AGAINST_OURS, MILLISECONDS, SPEED, TURNS, WORK, Table, text, with_speed
+from isp.bench.table import AGAINST_OURS, CPU, MILLISECONDS, SPEED, TURNS, WORK, Table, text, with_speed
 from isp.convert import Settings, convert_file, open_frame
 from isp.errors import printable
 from isp.frame import Frame
@@ -71,7 +71,7 @@ def measure(
     height, width = frame.data.shape[:2]
     rows = with_speed(compared(results), height * width / 1e6)
     title = f"{name}: {width} x {height}, {height * width / 1e6:.1f} MP"
-    columns = (text("what", "name"), *MILLISECONDS, SPEED, *AGAINST_OURS, TURNS, *WORK)
+    columns = (text("what", "name"), *MILLISECONDS, CPU, SPEED, *AGAINST_OURS, TURNS, *WORK)
     return [
         Table(title, "Medians of runs taken turn by turn; ratios turn by turn, then their median.", columns, rows),
         Table("Stage by stage", _STAGED, (text("stage", "name"), *MILLISECONDS, SPEED), stages),

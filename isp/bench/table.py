@@ -64,6 +64,7 @@ def span(title: str, low: str, high: str, form: str, scale: float = 1.0) -> Colu
 
 
 MILLISECONDS = (number("ms", "s", ".1f", 1e3), span("range", "low_s", "high_s", ".1f", 1e3))
+CPU = number("CPU ms", "cpu", ".1f", 1e3)
 SECONDS = (number("s", "s", ".3f"), span("range", "low_s", "high_s", ".3f"))
 SPEED = number("MP/s", "mp_per_s")
 AGAINST_OURS = (
