@@ -1,1 +1,1 @@
-"""Measurements beside the peers, run by hand; never part of the tests."""
+"""Measurements beside every peer that is installed: ``python -m benchmarks --help``."""

@@ -1,95 +1,66 @@
-"""Time the default chain on a raw file: each stage, all together, and turn by turn beside OpenCV and LibRaw.
-
-    python -m benchmarks.chain sample_raws/g2_0304.CRW
-
-From the decoded mosaic to 8-bit sRGB, the decoding left out. LibRaw's linear path does equal work (black level, white
-balance, bilinear demosaic, matrix, curve); OpenCV's bilinear demosaic of 16 bits is the demosaic alone. All use the
-processors that this process may use, and allocate their result. Medians of turns taken A B C A B C; compare ratios, for
-a machine's speed drifts.
-"""
+"""From the mosaic in memory to integers: the default chain beside LibRaw and OpenCV."""
 
 from __future__ import annotations
 
 import importlib.util
-import logging
-import statistics
-import sys
-import time
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
-import rawpy
-
 import isp
-from isp.threads import thread_count
+from benchmarks.bench import Bench
+from isp.bench.peers import AHD, EQUAL, libraw, opencv_demosaic
+from isp.bench.race import Entrant, clocked, compared
+from isp.bench.table import AGAINST_OURS, CPU, MILLISECONDS, SPEED, TURNS, WORK, Table, text, with_speed
 
-TURNS = 9
-
-
-def main(path: str) -> None:
-    """Print the tables."""
-    logging.getLogger("isp").setLevel(logging.ERROR)  # a doubt about the file, once per turn
-    frame = isp.read_raw(path, crop="active")
-    pipeline = isp.default_pipeline()
-    staged = isp.Pipeline(pipeline.stages, fuse=False)
-    megapixels = frame.data.size / 1e6
-    print(f"{path}: {megapixels:.1f} MP, {thread_count()} threads")
-    for name, seconds in [stage_times(staged, frame) for _ in range(2)][-1]:  # the first compiles
-        print(f"  {name:28} {1e3 * seconds:8.1f} ms alone")
-    rivals: dict[str, Callable[[], Any]] = {
-        "whole chain to 8 bits": lambda: pipeline.render(frame, 8),
-        "whole chain to 16 bits": lambda: pipeline.render(frame, 16),
-        "stage after stage to 8 bits": lambda: staged.render(frame, 8),
-        "LibRaw linear": lambda: libraw(path),
-    }
-    if importlib.util.find_spec("cv2"):  # comes with isp[test]
-        rivals["OpenCV demosaic alone"] = opencv(frame)
-    times = {name: [] for name in rivals}
-    for _ in range(TURNS + 1):  # the first compiles
-        for name, run in rivals.items():
-            times[name].append(run() if name == "LibRaw linear" else timed(run))
-    medians = {name: statistics.median(taken[1:]) for name, taken in times.items()}
-    ours = medians["whole chain to 8 bits"]
-    for name, seconds in medians.items():
-        print(f"  {name:28} {1e3 * seconds:8.1f} ms {megapixels / seconds:6.0f} MP/s {seconds / ours:7.2f} x ours")
+COLUMNS = (text("what", "name"), *MILLISECONDS, CPU, SPEED, *AGAINST_OURS, TURNS, *WORK)
+NOTE = (
+    "From the decoded mosaic to a new array of RGB integers; reading is not in it. Medians of runs taken turn by turn; "
+    "ratios turn by turn, then their median."
+)
+TO_8, TO_16 = "ours to 8 bits", "ours to 16 bits"
 
 
-def stage_times(pipeline: isp.Pipeline, frame: isp.Frame) -> list[tuple[str, float]]:
-    """Return the seconds of each stage on whole frames."""
-    return [(type(stage).__name__, seconds) for stage, _, seconds in pipeline.trace(frame)]
+def tables(bench: Bench) -> Iterator[Table]:
+    """Yield a table per size."""
+    for megapixels in bench.sizes:
+        frame, path = bench.frame(megapixels), bench.input(megapixels)
+        pipeline = isp.default_pipeline()
+        entrants = [
+            Entrant(TO_8, clocked(partial(pipeline.render, frame, 8))),
+            Entrant(TO_16, clocked(partial(pipeline.render, frame, 16))),
+            Entrant("LibRaw LINEAR to 8 bits", libraw(path), TO_8, EQUAL),
+            Entrant("LibRaw LINEAR to 16 bits", libraw(path, 16), TO_16, EQUAL),
+        ]
+        if megapixels in bench.middle:
+            entrants.append(Entrant("LibRaw AHD to 8 bits", libraw(path, 8, AHD), TO_8, "unequal: a finer demosaic"))
+        entrants += demosaics(frame, small=megapixels in bench.middle)
+        rows = with_speed(compared(bench.race(f"chain, {megapixels:g} MP", entrants)), frame.data.size / 1e6)
+        yield Table(f"Mosaic to picture, {frame.data.size / 1e6:.1f} MP", NOTE, COLUMNS, rows)
 
 
-def timed(run: Callable[[], Any]) -> float:
-    """Return the seconds that a call takes."""
-    start = time.perf_counter()
-    run()
-    return time.perf_counter() - start
+def demosaics(frame: isp.Frame, *, small: bool) -> list[Entrant]:
+    """Return those that do less: the bilinear demosaic alone."""
+    work = "less: 16-bit bilinear demosaic alone"
+    entrants = []
+    if importlib.util.find_spec("cv2"):
+        for name, preallocated in (("a new array", False), ("the same array", True)):
+            opencv = clocked(opencv_demosaic(frame, preallocated=preallocated))
+            entrants.append(Entrant(f"OpenCV demosaic into {name}", opencv, TO_8, work))
+    if small and importlib.util.find_spec("colour_demosaicing"):
+        alone = "less: bilinear demosaic alone, in float64"
+        entrants.append(Entrant("colour-demosaicing bilinear", clocked(colour_demosaicing(frame)), TO_8, alone))
+    return entrants
 
 
-def opencv(frame: isp.Frame) -> Callable[[], Any]:
-    """Return OpenCV's bilinear demosaic of the 16-bit mosaic; it names patterns by their second row and column."""
-    import cv2
+def colour_demosaicing(frame: isp.Frame) -> Callable[[], Any]:
+    """Return the bilinear demosaic of colour-demosaicing."""
 
-    cv2.setNumThreads(thread_count())
-    code = {(0, 1): "RG", (1, 0): "GR", (1, 2): "GB", (2, 1): "BG"}[tuple(frame.meta.cfa[0])]
-    return lambda: cv2.cvtColor(frame.data, getattr(cv2, f"COLOR_Bayer{code}2RGB"))
+    def run() -> Any:
+        with warnings.catch_warnings(action="ignore"):  # it tells that Matplotlib is not there
+            from colour_demosaicing import demosaicing_CFA_Bayer_bilinear
 
+        return demosaicing_CFA_Bayer_bilinear(frame.data, "RGGB")
 
-def libraw(path: str) -> float:
-    """Return how long LibRaw's postprocess takes at matched settings, decoding left out."""
-    with open(path, "rb") as file, rawpy.imread(file) as raw:
-        raw.raw_image  # noqa: B018 (decodes)
-        return timed(
-            lambda: raw.postprocess(
-                demosaic_algorithm=rawpy.DemosaicAlgorithm.LINEAR,
-                use_camera_wb=True,
-                no_auto_bright=True,
-                adjust_maximum_thr=0.0,
-                gamma=(2.4, 12.92),
-                user_flip=0,
-            )
-        )
-
-
-if __name__ == "__main__":
-    main(sys.argv[1])
+    return run

@@ -1,54 +1,53 @@
-"""Time `isp convert` to a JPEG as a whole process, turn by turn with a script of rawpy's linear path and imageio.
-
-    python -m benchmarks.process sample_raws/g2_0304.CRW
-
-Start-up, reading, computing and writing are all in it; the work is equal but for our vignetting and tone curve. Medians
-of wall seconds after one run of each that is not counted.
-"""
+"""Whole processes, from a raw file to a picture file: start-up, reading, computing, encoding and writing."""
 
 from __future__ import annotations
 
-import statistics
-import subprocess
-import sys
-import tempfile
-import time
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
 
-TURNS = 7
-PEER = """
-import sys, imageio.v3, rawpy
-with open(sys.argv[1], "rb") as file, rawpy.imread(file) as raw:
-    linear = rawpy.DemosaicAlgorithm.LINEAR
-    picture = raw.postprocess(demosaic_algorithm=linear, use_camera_wb=True, no_auto_bright=True)
-imageio.v3.imwrite(sys.argv[2], picture, quality=92)
-"""
+from benchmarks.bench import Bench
+from benchmarks.commands import darktable, dcraw, ours, rawtherapee, script
+from isp.bench.race import Entrant, compared
+from isp.bench.table import AGAINST_OURS, SECONDS, TURNS, WORK, Table, number, text
 
-
-def main(path: str) -> None:
-    """Print both medians and their ratio."""
-    with tempfile.TemporaryDirectory() as folder:
-        commands = {
-            "isp convert": [
-                sys.executable,
-                "-m",
-                "isp_cli.main",
-                "convert",
-                path,
-                "-o",
-                f"{folder}/a.jpg",
-                "--overwrite",
-            ],
-            "rawpy + imageio": [sys.executable, "-c", PEER, path, f"{folder}/b.jpg"],
-        }
-        seconds: dict[str, list[float]] = {name: [] for name in commands}
-        for _ in range(TURNS + 1):
-            for name, command in commands.items():
-                start = time.perf_counter()
-                subprocess.run(command, check=True, capture_output=True)
-                seconds[name].append(time.perf_counter() - start)
-    ours, theirs = (statistics.median(taken[1:]) for taken in seconds.values())
-    print(f"{path}: isp convert {ours:.2f} s, rawpy + imageio {theirs:.2f} s, ratio {ours / theirs:.2f}")
+NOTE = (
+    "Warm file cache, compiled code cached. JPEG is quality 92, 4:2:0. Ratios to isp convert, turn by turn. "
+    "Peak is the process's largest resident memory."
+)
+PEAK = number("peak MiB", "peak", ".0f", 2.0**-20)
+COLUMNS = (
+    text("what", "name"), *SECONDS, number("CPU s", "cpu", ".2f"), PEAK, *AGAINST_OURS, TURNS, *WORK,
+)  # fmt: skip
 
 
-if __name__ == "__main__":
-    main(sys.argv[1])
+def tables(bench: Bench) -> Iterator[Table]:
+    """Yield a table per size, input and kind of picture."""
+    for megapixels in bench.middle:
+        for lossless in (False, True):
+            source = bench.input(megapixels, lossless=lossless)
+            kinds = (("JPEG", ".jpg", 8), ("PNG", ".png", 8), ("PNG", ".png", 16), ("TIFF", ".tiff", 16))
+            for kind, suffix, bits in kinds[: 1 if lossless else None]:
+                title = (
+                    f"{'Lossless-JPEG' if lossless else 'Uncompressed'} DNG of {megapixels:g} MP to {kind}, {bits} bits"
+                )
+                entrants = [ours(bench, source, suffix, bits), *peers(bench, source, suffix, bits, heavy=not lossless)]
+                yield Table(title, NOTE, COLUMNS, compared(bench.race(title, entrants)))
+
+
+def peers(bench: Bench, source: Path, suffix: str, bits: int, *, heavy: bool = False) -> list[Entrant]:
+    """Return the other converters that are installed and can write this kind of picture."""
+    entrants = []
+    if (suffix, bits) != (".png", 16):  # imageio cannot
+        entrants.append(script(bench, source, suffix, bits))
+    if shutil.which("dcraw_emu") and suffix != ".png":
+        entrants.append(dcraw(bench, source, 0, ".ppm" if suffix == ".jpg" else suffix, bits))
+    if suffix == ".jpg":
+        entrants.append(script(bench, source, suffix, bits, "AHD"))
+        if shutil.which("dcraw_emu"):
+            entrants.append(dcraw(bench, source, 3, ".ppm", bits))
+        if heavy and shutil.which("darktable-cli"):
+            entrants.append(darktable(bench, source, suffix))
+        if heavy and shutil.which("rawtherapee-cli"):
+            entrants.append(rawtherapee(bench, source, suffix))
+    return entrants

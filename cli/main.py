@@ -11,6 +11,7 @@ from types import FrameType
 
 import click
 
+from .bench import bench
 from .convert import convert
 from .errors import ENVIRONMENT, INTERRUPTED, clear_line, leave
 from .info import info
@@ -25,6 +26,7 @@ Examples:
   isp info IMG_0001.NEF                       what the file says, every doubt
   isp stages                                  the steps and their parameters
   isp warmup                                  compiles what conversions need
+  isp bench IMG_0001.NEF                      how fast this machine is
 
 Exit codes: 0 done, 1 some file failed, 2 wrong usage, 3 environment (disk full, read-only), 130 interrupted.
 """
@@ -52,6 +54,7 @@ def cli() -> None:
     logging.getLogger(_COMPILER).setLevel(logging.INFO)
 
 
+cli.add_command(bench)
 cli.add_command(convert)
 cli.add_command(info)
 cli.add_command(stages)

@@ -1,0 +1,1 @@
+"""Measuring: what `isp bench` shows, and what it shares with `python -m benchmarks`."""
