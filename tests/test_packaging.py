@@ -89,6 +89,23 @@ def test_importing_isp_compiles_nothing_and_the_library_knows_no_click():
     assert answer.stdout == "False False\n"
 
 
+@pytest.mark.parametrize("options", [{}, {"vignetting": "radial:0.3", "exposure": 1, "denoise": "median:3"}], ids=repr)
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif"])
+def test_what_was_compiled_once_needs_no_compiler(tmp_path, suffix, options):
+    """Nor scipy, matplotlib, imageio or Pillow, which a default conversion has no use for."""
+    code = f"""
+import sys, isp
+from isp.convert import Settings, convert_file
+settings = Settings(isp.default_pipeline(**{options!r}))
+convert_file({str(ROOT / "sample_raws" / "g2_0304.CRW")!r}, sys.argv[1], settings)
+print(*({{"numba", "scipy", "matplotlib", "imageio", "PIL", "cv2"}} & set(sys.modules)))
+"""
+    for number in range(2):
+        picture = tmp_path / f"{number}{suffix}"
+        answer = subprocess.run([sys.executable, "-c", code, picture], capture_output=True, text=True, check=True)
+    assert answer.stdout == "\n"
+
+
 def test_the_help_needs_no_numpy():
     code = "import sys, isp_cli.main; print('numpy' in sys.modules)"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -26,6 +26,13 @@ def middle_of_nine(left, centre, right):  # type: ignore[no-untyped-def]
 
 
 @kernel
+def copy(source, target):  # type: ignore[no-untyped-def]
+    """Copy a row; an assignment of arrays would make one, see `jit`."""
+    for x in range(target.size):
+        target[x] = source[x]
+
+
+@kernel
 def exchange(a, b):  # type: ignore[no-untyped-def]
     """Put the smaller of two values into the first array and the greater into the second, everywhere."""
     for x in range(a.size):
@@ -60,13 +67,13 @@ def _rows(first, last, source, source_top, target, target_top, parameters):  # t
             for number in range(window * window):
                 neighbour = padded[number // window, number % window : number % window + width]
                 if number < kept:
-                    values[number] = neighbour
+                    copy(neighbour, values[number])
                 else:
                     extremes_outward(values, count)
-                    values[0] = neighbour
+                    copy(neighbour, values[0])
                     count -= 1
             extremes_outward(values, 3)
-            target[y - target_top, plane] = values[1]
+            copy(values[1], target[y - target_top, plane])
 
 
 def median(window: int, height: int, width: int) -> Window:

@@ -23,8 +23,10 @@ from isp.rows import Step, Window
 @kernel
 def _grey_rows(first, last, source, source_top, target, target_top, parameters):  # type: ignore[no-untyped-def]
     for y in range(first, last):
+        row, out = source[y - source_top], target[y - target_top]
         for colour in range(3):
-            target[y - target_top, colour] = source[y - source_top]
+            for x in range(row.size):
+                out[colour, x] = row[x]
 
 
 @kernel
