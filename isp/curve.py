@@ -25,15 +25,16 @@ _ROUGH = {8: 0.05, 16: 1.5}  # levels by which an entry may be off, beside its r
 
 @kernel
 def bits(value, floor):  # type: ignore[no-untyped-def]
-    """Return the bits of a value, clipped to 0..1, plus `floor`."""
-    return np.float32(min(max(value, np.float32(0)), np.float32(1)) + floor).view(np.int32)
+    """Return the float of a value, clipped to 0..1 and moved to floor..1, as a whole number."""
+    clipped = min(max(value, np.float32(0)), np.float32(1))
+    return np.float32(clipped * (np.float32(1) - floor) + floor).view(np.int32)
 
 
 @combination
 def _entries(shift: int) -> Kernel:
     """Return the function that finds the entries of three colours: the 16 lowest bits of their floats, shifted.
 
-    All floats from `floor` to 1 + `floor` share the bits above these. The shift is a constant of the compiled code:
+    All floats from 1/64 to 1 share the bits above these. The shift is a constant of the compiled code:
     numba would make 64 bits of a variable.
     """
 
@@ -73,8 +74,8 @@ def look_up(curves: Sequence[Any], bit_depth: int) -> Table | None:
 def _table(curves: tuple[Any, ...], bit_depth: int) -> Table | None:
     least, shift = 2.0**-_OCTAVES, 23 - _MANTISSA[bit_depth]
     floor = np.float32(least * (1 + 0.5 ** (_MANTISSA[bit_depth] + 1)))  # so that 0 lies in the middle of its entry
-    lowest, highest = (int(np.float32(x + floor).view(np.int32)) >> shift for x in (np.float32(0), np.float32(1)))
-    edges = (np.arange(lowest, highest + 2, dtype=np.int32) << shift).view(np.float32) - floor
+    lowest, highest = (int(x.view(np.int32)) >> shift for x in (floor, np.float32(1)))
+    edges = ((np.arange(lowest, highest + 2, dtype=np.int32) << shift).view(np.float32) - floor) / (1 - floor)
     at_edges = _through(curves, np.clip(edges, 0, 1))
     levels = _through(curves, np.clip((edges[:-1] + edges[1:]) / 2, 0, 1))
     off = np.maximum(np.abs(levels - at_edges[:-1]), np.abs(at_edges[1:] - levels)).max() * (2**bit_depth - 1)
