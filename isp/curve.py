@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from isp.arithmetic import fma
 from isp.frame import Frame, Meta, Rectangle, Space
 from isp.image import quantise
 from isp.jit import Kernel, combination, kernel
@@ -27,7 +28,7 @@ _ROUGH = {8: 0.05, 16: 1.5}  # levels by which an entry may be off, beside its r
 def bits(value, floor):  # type: ignore[no-untyped-def]
     """Return the float of a value, clipped to 0..1 and moved to floor..1, as a whole number."""
     clipped = min(max(value, np.float32(0)), np.float32(1))
-    return np.float32(clipped * (np.float32(1) - floor) + floor).view(np.int32)
+    return np.float32(fma(clipped, np.float32(1) - floor, floor)).view(np.int32)
 
 
 @combination

@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from isp.arithmetic import fma
 from isp.bands import apply
 from isp.colorimetry import SRGB_TO_XYZ
 from isp.errors import StageError, require
@@ -25,7 +26,7 @@ def mix(value, weights):  # type: ignore[no-untyped-def]
     """Return one output colour: a weighted sum of the camera's three."""
     r, g, b = value
     of_r, of_g, of_b = weights
-    return of_r * r + of_g * g + of_b * b
+    return fma(of_b, b, fma(of_g, g, of_r * r))
 
 
 @kernel
