@@ -21,8 +21,8 @@ def of_two(a, b):  # type: ignore[no-untyped-def]
 
 @kernel
 def of_four(a, b, c, d):  # type: ignore[no-untyped-def]
-    """Return the mean of four neighbours, first b and c: exact in quarters for neighbours of like size."""
-    return ((a + (b + c)) + d) * np.float32(0.25)
+    """Return the mean of four neighbours, two pairs."""
+    return ((a + b) + (c + d)) * np.float32(0.25)
 
 
 @kernel
@@ -63,8 +63,8 @@ def _inner_row(function: Kernel) -> Kernel:
         r, g, b = planes[0, start][1 - start :], planes[1, start][1 - start :], planes[2, start][1 - start :]
         for i in range((width - 2 - start) // 2 + start):
             own = mine[i]
-            cross = of_four(green[i], mine_above[i], mine_below[i], green[i + 1])
-            corners = of_two(of_two(green_above[i], green_below[i]), of_two(green_above[i + 1], green_below[i + 1]))
+            cross = of_four(green[i], green[i + 1], mine_above[i], mine_below[i])
+            corners = of_four(green_above[i], green_below[i], green_above[i + 1], green_below[i + 1])
             value = (own if red else corners, cross, corners if red else own)
             r[i], g[i], b[i] = function(value, 2 * i + 2 - start, of_row)
         mine = here[start]
