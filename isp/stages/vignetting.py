@@ -202,8 +202,10 @@ class Vignetting:
         maps = falloff.site_maps(meta) if self.method == "file" else None
         return None if maps is None else (Points(_BY_MAPS, maps[:4]), maps.lowest)
 
-    def _by_radius(self, meta: Meta) -> tuple[Points, float]:
-        """Return the polynomial as points of a mosaic, and the lowest gain."""
+    def _by_radius(self, meta: Meta) -> tuple[Points, float] | None:
+        """Return the polynomial as points of a mosaic, and the lowest gain; None if its terms are beyond reason."""
+        if max(map(abs, self.coefficients), default=0.0) > MAX_GAIN:
+            return None
         x2, y2 = falloff.squared_distances(meta.active, self.center, meta.pixel_aspect)
         lowest, highest = falloff.extremes(self.coefficients, float(x2.min() + y2.min()), float(x2.max() + y2.max()))
         self._check_gains(lowest, highest)
