@@ -8,7 +8,7 @@ import math
 import os
 import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +103,11 @@ def over_rows(kernel: Callable[..., Any], height: int, *arguments: Any) -> None:
         kernel(0, height, *arguments)
         return
     edges = [height * band // count for band in range(count + 1)]
-    bands = [_pool(count).submit(kernel, a, b, *arguments) for a, b in itertools.pairwise(edges)]
+    own, *others = itertools.pairwise(edges)
+    bands = [_pool(count - 1).submit(kernel, first, last, *arguments) for first, last in others]
+    try:
+        kernel(*own, *arguments)  # a thread that works on keeps its processor; the system wakes the others elsewhere
+    finally:
+        wait(bands)
     for band in bands:
         band.result()
