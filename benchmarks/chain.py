@@ -30,6 +30,7 @@ def tables(bench: Bench) -> Iterator[Table]:
         entrants = [
             Entrant(TO_8, clocked(partial(pipeline.render, frame, 8), warm=True)),
             Entrant(TO_16, clocked(partial(pipeline.render, frame, 16), warm=True)),
+            *into_the_same(pipeline, frame),
             Entrant("LibRaw LINEAR to 8 bits", libraw(path), TO_8, EQUAL),
             Entrant("LibRaw LINEAR to 16 bits", libraw(path, 16), TO_16, EQUAL),
         ]
@@ -38,6 +39,13 @@ def tables(bench: Bench) -> Iterator[Table]:
         entrants += demosaics(frame, small=megapixels in bench.middle)
         rows = with_speed(compared(bench.race(f"chain, {megapixels:g} MP", entrants)), frame.data.size / 1e6)
         yield Table(f"Mosaic to picture, {frame.data.size / 1e6:.1f} MP", NOTE, COLUMNS, rows)
+
+
+def into_the_same(pipeline: isp.Pipeline, frame: isp.Frame) -> Iterator[Entrant]:
+    """Yield our chain into arrays that exist: no new memory has to be cleared by the system."""
+    for bits, against in ((8, TO_8), (16, TO_16)):
+        run = partial(pipeline.render, frame, bits, out=pipeline.render(frame, bits))
+        yield Entrant(f"{against}, the same array", clocked(run, warm=True), against, "equal")
 
 
 def demosaics(frame: isp.Frame, *, small: bool) -> list[Entrant]:

@@ -59,7 +59,9 @@ def apply(stage: RowStage, frame: Frame) -> Frame:
     return step.after.filled(run(frame.data, [step.work], [step.after.shape], np.float32))
 
 
-def run(source: NDArray[Any], works: Sequence[Work], shapes: Sequence[Shape], dtype: Any) -> NDArray[Any]:
+def run(
+    source: NDArray[Any], works: Sequence[Work], shapes: Sequence[Shape], dtype: Any, out: NDArray[Any] | None = None
+) -> NDArray[Any]:
     """Return what several works, one after the other, make of an image.
 
     Parameters
@@ -72,8 +74,10 @@ def run(source: NDArray[Any], works: Sequence[Work], shapes: Sequence[Shape], dt
         Of the images that they make.
     dtype : dtype
         Of the result.
+    out : ndarray, optional
+        Where to put it, C-contiguous and of its shape and dtype.
     """
-    out = np.empty(shapes[-1], dtype)
+    out = np.empty(shapes[-1], dtype) if out is None else out
     passes = _passes(works, shapes, source.shape)
     heights = [len(source), *(each.shape[0] for each in passes)]
     first_source = by_rows(source)

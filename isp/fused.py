@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from isp.bands import run
 from isp.curve import look_up
-from isp.errors import StageError
+from isp.errors import ParameterError, StageError
 from isp.frame import Frame, Outline
 from isp.image import quantise
 from isp.rows import Points, Step, Window, check_space
@@ -87,7 +87,9 @@ def process(stages: Sequence[Any], frame: Frame, *, fuse: bool = True) -> Frame:
     return pending.done()
 
 
-def render(stages: Sequence[Any], frame: Frame, bit_depth: int, *, fuse: bool = True) -> NDArray[Any]:
+def render(
+    stages: Sequence[Any], frame: Frame, bit_depth: int, *, fuse: bool = True, out: NDArray[Any] | None = None
+) -> NDArray[Any]:
     """Run stages on a frame and round the result to integers, the curves at the end through one table.
 
     Parameters
@@ -100,6 +102,8 @@ def render(stages: Sequence[Any], frame: Frame, bit_depth: int, *, fuse: bool = 
         8, 16 or 32 (float32, unclipped; the curves are then computed, as `process` does).
     fuse : bool
         False runs stage after stage over whole frames, and the same table over the last: equal to the last bit.
+    out : ndarray, optional
+        Where to put the result.
 
     Returns
     -------
@@ -116,6 +120,27 @@ def render(stages: Sequence[Any], frame: Frame, bit_depth: int, *, fuse: bool = 
     if table is None:
         for stage in stages[first:]:
             pending = advance(pending, stage, fuse=fuse)
-        return quantise(pending.done().data, bit_depth)
+        return _put(quantise(pending.done().data, bit_depth), out)
     pending = pending if fuse else waiting(pending.done())
-    return run(pending.frame.data, (*pending.works, table), (*pending.shapes, pending.after.shape), table.values.dtype)
+    shape, dtype = pending.after.shape, table.values.dtype
+    _check(out, shape, dtype)
+    return run(pending.frame.data, (*pending.works, table), (*pending.shapes, shape), dtype, out)
+
+
+def _put(result: NDArray[Any], out: NDArray[Any] | None) -> NDArray[Any]:
+    """Copy a result to where it is wanted, if it is wanted somewhere."""
+    _check(out, result.shape, result.dtype)
+    if out is None:
+        return result
+    out[:] = result
+    return out
+
+
+def _check(out: NDArray[Any] | None, shape: tuple[int, ...], dtype: Any) -> None:
+    """Raise `ParameterError` if a result cannot be put into an array."""
+    if out is None:
+        return
+    fits = isinstance(out, np.ndarray) and out.shape == shape and out.dtype == dtype
+    if not (fits and out.flags.c_contiguous and out.flags.writeable):
+        what = f"{out.dtype} {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
+        raise ParameterError(f"render: out is {what}; give a writable C-contiguous array of {np.dtype(dtype)} {shape}")

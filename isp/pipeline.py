@@ -89,7 +89,7 @@ class Pipeline:
         """Run every stage that a frame of this space has still before it."""
         return fused.process(self.starting_from(frame), frame, fuse=self.fuse)
 
-    def render(self, frame: Frame, bit_depth: int = 8) -> NDArray[Any]:
+    def render(self, frame: Frame, bit_depth: int = 8, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
         """Run like a call and round to integers, which is faster: the curves at the end go through one table.
 
         Parameters
@@ -98,19 +98,25 @@ class Pipeline:
             What the first stage reads.
         bit_depth : int, default 8
             8, 16 or 32.
+        out : ndarray, optional
+            An array to put the result into, C-contiguous and of its shape and dtype: for a series of pictures, so that
+            the system need not clear new memory for each.
 
         Returns
         -------
         ndarray of uint8, uint16 or float32, (H, W, 3)
-            Within 0.55 of 255 or 2 of 65535 of the exact curves; as the sensor lies, not cropped, not turned.
+            Within 0.55 of 255 or 2 of 65535 of the exact curves; as the sensor lies, not cropped, not turned. `out`, if
+            it was given.
 
         Raises
         ------
         PipelineError
             If the pipeline does not end in LINEAR or DISPLAY.
+        ParameterError
+            If the result does not fit into `out`.
         """
         self.require_picture()
-        return fused.render(self.starting_from(frame), frame, bit_depth, fuse=self.fuse)
+        return fused.render(self.starting_from(frame), frame, bit_depth, fuse=self.fuse, out=out)
 
     def require_picture(self) -> None:
         """Raise `PipelineError` unless the pipeline ends in LINEAR or DISPLAY."""

@@ -19,8 +19,8 @@ _HEIGHT, _WIDTH = 40, 48
 _RGGB = ((0, 1), (1, 2))
 _MATRIX = ((0.9, -0.3, -0.1), (-0.7, 1.4, 0.3), (-0.2, 0.3, 0.8))  # plausible for a camera; nothing depends on it
 
-# A kernel is compiled for each combination of stages that become one loop, and for each layout of arrays at its ends: one
-# knob at a time is what people turn, and the pairs at which the picture is cut into two runs of fused stages.
+# A kernel is compiled for each combination of stages that become one loop, and for each layout of the arrays at its
+# ends: one knob at a time is what people turn, and the pairs at which the picture is cut into two runs of fused stages.
 _KNOBS: tuple[dict[str, Any], ...] = (
     {},
     {"denoise": "median:3"},

@@ -148,6 +148,20 @@ def test_a_steep_curve_gets_no_table():
     assert look_up((isp.Tone(), isp.Gamma()), 8) is not None and look_up((isp.Tone(), isp.Gamma()), 16) is not None
 
 
+@pytest.mark.parametrize("bit_depth", [8, 16, 32])
+def test_a_picture_goes_where_it_is_wanted(bit_depth):
+    frame, pipeline = raw(50, 31, RGGB, 5), isp.default_pipeline()
+    expected = pipeline.render(frame, bit_depth)
+    out = np.zeros_like(expected)
+    assert pipeline.render(frame, bit_depth, out=out) is out
+    np.testing.assert_array_equal(out, expected)
+    for wrong in (out[:-1], out.astype(np.int8), np.asfortranarray(out), [1], np.frombuffer(out.tobytes(), out.dtype)):
+        with pytest.raises(
+            isp.ParameterError, match=r"render: out is .*; give a writable C-contiguous array of \w+ \(50"
+        ):
+            pipeline.render(frame, bit_depth, out=wrong)
+
+
 def test_a_pipeline_that_makes_no_picture_cannot_be_rendered():
     with pytest.raises(isp.PipelineError, match="only if it ends with"):
         isp.Pipeline((isp.BlackLevel(),)).render(raw(4, 4, RGGB, 1))
