@@ -6,7 +6,7 @@ All radii are relative: r = 0 at the centre, r = 1 at the corner farthest from i
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,6 @@ from isp.opcodes import GainMap, LensShading, RadialGain
 from isp.threads import over_rows
 
 Field = NDArray[np.float64]
-MAX_GAIN = 1e9  # thirty stops
 
 
 def squared_radius(area: Rectangle, center: tuple[float, float], aspect: float) -> Field:
@@ -55,25 +54,6 @@ def radial_polynomial(r2: Field, coefficients: tuple[float, ...]) -> Field:
     return gain + 1.0
 
 
-@kernel
-def polynomial(r2, highest_first):  # type: ignore[no-untyped-def]
-    """Return `radial_polynomial` of one pixel."""
-    gain = 0.0
-    for coefficient in highest_first:
-        gain = (gain + coefficient) * r2
-    return gain + 1.0
-
-
-def extremes(coefficients: tuple[float, ...], lowest_r2: float, highest_r2: float) -> tuple[float, float]:
-    """Return the least and the greatest value of `radial_polynomial` between two squared radii."""
-    derivative = np.polynomial.Polynomial((1.0, *coefficients)).deriv()
-    roots = np.asarray(derivative.roots(), np.complex128)
-    turns = roots.real[roots.imag == 0]
-    turns = turns[(lowest_r2 < turns) & (turns < highest_r2)]
-    gains = radial_polynomial(np.array([lowest_r2, *turns, highest_r2]), coefficients)
-    return float(gains.min()), float(gains.max())
-
-
 def natural(r2: Field, corner_tangent: float) -> Field:
     """Return 1 / cos^4 of the field angle, whose tangent is r times that of the corner."""
     return np.asarray((1.0 + r2 * corner_tangent**2) ** 2)
@@ -107,8 +87,8 @@ def _multiply(
 ) -> None:
     """Multiply the part of a field that a map is for by the map's gains, in place."""
     points = np.array(shading.points)[:, :, min(plane, len(shading.points[0][0]) - 1)]
-    (above, below), down = _positions(height, area[0], len(points), shading.spacing[0], shading.origin[0])
-    across = _across(shading, points, width, area[1])
+    (above, below), down = positions(height, area[0], len(points), shading.spacing[0], shading.origin[0])
+    across = along_rows(shading, points, width, area[1])
     over_rows(_multiply_rows, len(field), field, across, above, below, down)
 
 
@@ -126,65 +106,13 @@ def _multiply_rows(first, last, field, across, above, below, down):  # type: ign
             field[y, x] = field[y, x] * between(up[x], low[x], share)
 
 
-def _across(shading: GainMap, points: Field, width: int, columns: slice) -> Field:
+def along_rows(shading: GainMap, points: Field, width: int, columns: slice) -> Field:
     """Return the rows of a map interpolated at some columns of an image: (rows of points, columns)."""
-    (left, right), share = _positions(width, columns, points.shape[1], shading.spacing[1], shading.origin[1])
+    (left, right), share = positions(width, columns, points.shape[1], shading.spacing[1], shading.origin[1])
     return np.asarray(points[:, left] * (1 - share) + points[:, right] * share)
 
 
-class SiteMaps(NamedTuple):
-    """Gain maps that cover every site of a mosaic once: one for all, or one for each site of a 2x2 cell.
-
-    Attributes
-    ----------
-    across : ndarray of float64, (2, rows of points, 2, columns / 2)
-        The maps' rows interpolated along the image's: for even and odd rows, for even and odd columns.
-    above, below : ndarray of int, (rows,)
-        Between which rows of points a row lies.
-    down : ndarray of float64, (rows,)
-        How far down between them.
-    lowest : float
-        No gain is lower.
-    """
-
-    across: Field
-    above: NDArray[np.intp]
-    below: NDArray[np.intp]
-    down: Field
-    lowest: float
-
-
-def site_maps(meta: Meta) -> SiteMaps | None:
-    """Return the file's lens shading as maps of sites; None where it is anything else, or its gains make no sense."""
-    (top, left, height, width) = meta.active
-    maps = [each for each in meta.lens_shading if isinstance(each, GainMap)]
-    cell = {1: 1, 4: 2}.get(len(maps), 0) if len(maps) == len(meta.lens_shading) else 0
-    places = set()
-    for each in maps:
-        if each.after_demosaic or each.plane != 0:
-            return None
-        if (each.row_pitch, each.column_pitch) != (cell, cell) or each.bottom < height or each.right < width:
-            return None
-        same = len(each.points), each.spacing[0], each.origin[0]
-        places.add((each.top, each.left, same))
-    if not cell or len(places) != len(maps) or {place[:2] for place in places} != set(np.ndindex(cell, cell)):
-        return None
-    if len({place[2] for place in places}) != 1 or (top, left, height, width) != (0, 0, *meta.size):
-        return None
-    (above, below), down = _positions(height, slice(None), *next(iter(places))[2])
-    across = np.ones((2, len(maps[0].points), 2, (width + 1) // 2))
-    lowest, highest = np.inf, 0.0
-    for each in maps:
-        points = np.array(each.points)[:, :, 0]
-        lowest, highest = min(lowest, float(points.min())), max(highest, float(points.max()))
-        for row in range(each.top, 2, cell):
-            for column in range(each.left, 2, cell):
-                part = _across(each, points, width, slice(column, None, 2))
-                across[row, :, column, : part.shape[1]] = part
-    return SiteMaps(across, above, below, down, lowest) if 0 <= lowest and highest < MAX_GAIN else None
-
-
-def _positions(
+def positions(
     size: int, pixels: slice, count: int, spacing: float, origin: float
 ) -> tuple[tuple[NDArray[np.intp], NDArray[np.intp]], Field]:
     """Return for pixel centres along an axis the map point before each, the one after, and the share of the latter."""

@@ -211,6 +211,20 @@ def test_a_gain_map_per_cfa_site():
     np.testing.assert_allclose(result.data, expected, rtol=ROUNDED_TWICE)
 
 
+@settings(max_examples=30, deadline=None)
+@given(sides, sides, st.sampled_from([1, 2]), st.sampled_from([(), (0.3,), (0.2, -0.1, 0.05, 0.1, 0.02, 0.01)]), seeds)
+def test_gains_computed_with_the_row_are_the_field_to_the_last_bit(height, width, cell, coefficients, seed):
+    maps = [
+        gain_map(points(seed + y + x, 4, 3), top=y, left=x, row_pitch=cell, column_pitch=cell)
+        for y, x in np.ndindex(cell, cell)
+    ]
+    frame = mosaic(noise(seed, height, width), lens_shading=tuple(maps))
+    for stage in (Vignetting(), Vignetting("radial", coefficients=coefficients, center=(0.4, 0.7))):
+        result, field = run(stage, frame), stage.gains(frame.meta)
+        np.testing.assert_array_equal(result.saturation, field)
+        np.testing.assert_array_equal(result.data, frame.data * field)
+
+
 def test_a_gain_map_of_a_part_lies_relative_to_the_active_area():
     grid = points(1, 2, 2)
     shading = gain_map(grid, top=2, left=1, bottom=7, right=30, row_pitch=3, column_pitch=2)

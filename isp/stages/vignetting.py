@@ -11,71 +11,17 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from isp import falloff
+from isp import falloff, shading
 from isp.bands import apply
 from isp.errors import ParameterError, StageError, require, require_choice
-from isp.falloff import MAX_GAIN, between, polynomial
 from isp.frame import Frame, Later, Meta, Outline, Space
-from isp.jit import kernel
 from isp.parameters import settle
-from isp.rows import Point, Points, Step
+from isp.rows import Points, Step
 from isp.stages.options import numbers, options
 
 logger = logging.getLogger(__name__)
 
 METHODS = ("file", "none", "radial", "natural", "mechanical", "pixel", "flat")
-
-
-@kernel
-def brighten(value, gain):  # type: ignore[no-untyped-def]
-    """Undo a falloff."""
-    return value * gain
-
-
-@kernel
-def _brightened(value, x, row):  # type: ignore[no-untyped-def]
-    return brighten(value, row[0][x])
-
-
-@kernel
-def _colours_brightened(value, x, row):  # type: ignore[no-untyped-def]
-    gains = row[0]
-    return brighten(value[0], gains[x, 0]), brighten(value[1], gains[x, 1]), brighten(value[2], gains[x, 2])
-
-
-@kernel
-def _field_of_row(y, parameters):  # type: ignore[no-untyped-def]
-    return (parameters[0][y],)
-
-
-@kernel
-def _mapped(value, x, row):  # type: ignore[no-untyped-def]
-    across, parity, above, below, down = row
-    upper, lower = across[parity, above, x & 1, x >> 1], across[parity, below, x & 1, x >> 1]
-    return brighten(value, np.float32(between(upper, lower, down)))
-
-
-@kernel
-def _maps_of_row(y, parameters):  # type: ignore[no-untyped-def]
-    across, above, below, down = parameters
-    return across, y & 1, above[y], below[y], down[y]
-
-
-@kernel
-def _polynomial(value, x, row):  # type: ignore[no-untyped-def]
-    x2, y2, highest_first = row
-    return brighten(value, np.float32(polynomial(x2[x & 1, x >> 1] + y2, highest_first)))
-
-
-@kernel
-def _radius_of_row(y, parameters):  # type: ignore[no-untyped-def]
-    x2, y2, highest_first = parameters
-    return x2, y2[y], highest_first
-
-
-_BY_FIELD, _COLOURS_BY_FIELD = Point(_brightened, _field_of_row), Point(_colours_brightened, _field_of_row)
-_BY_MAPS, _BY_RADIUS = Point(_mapped, _maps_of_row), Point(_polynomial, _radius_of_row)
-_TERMS = (5, 10)  # of a polynomial: two lengths to compile for, the rest is filled with zeros
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,42 +129,23 @@ class Vignetting:
             return Step(None, before)
         shape, uniform = before.shape, isinstance(before.saturation, float) and before.saturation == 1
         if uniform and shape == before.meta.active[2:]:
-            computed = self._by_radius(before.meta) if self.method == "radial" else self._by_maps(before.meta)
+            computed = self._with_the_row(before.meta)
             if computed is not None:
-                points, lowest = computed
-                return Step(points, before.replace(saturation=Later(lowest, lambda: self.gains(before.meta))))
+                return Step(computed[0], before.replace(saturation=computed[1]))
         field = self.gains(before.meta, len(shape))
         if field.shape == shape:
             gain = field
         else:
             gain = np.ones(shape, np.float32)  # the masked border, if the frame has one, stays as it is
             gain[before.meta.active.slices] = field if field.ndim == len(shape) else field[:, :, None]
-        points = Points(_BY_FIELD if len(shape) == 2 else _COLOURS_BY_FIELD, (gain,))
         saturation = gain if uniform else gain * before.known_saturation
-        return Step(points, before.replace(saturation=saturation))
+        return Step(shading.by_field(gain), before.replace(saturation=saturation))
 
-    def _by_maps(self, meta: Meta) -> tuple[Points, float] | None:
-        """Return the file's own gains as points of a mosaic, and the lowest; None if only a field can hold them."""
-        maps = falloff.site_maps(meta) if self.method == "file" else None
-        return None if maps is None else (Points(_BY_MAPS, maps[:4]), maps.lowest)
-
-    def _by_radius(self, meta: Meta) -> tuple[Points, float] | None:
-        """Return the polynomial as points of a mosaic, and the lowest gain; None if its terms are beyond reason."""
-        if max(map(abs, self.coefficients), default=0.0) > MAX_GAIN:
-            return None
-        x2, y2 = falloff.squared_distances(meta.active, self.center, meta.pixel_aspect)
-        lowest, highest = falloff.extremes(self.coefficients, float(x2.min() + y2.min()), float(x2.max() + y2.max()))
-        self._check_gains(lowest, highest)
-        terms = next(count for count in _TERMS if count >= len(self.coefficients))
-        highest_first = (0.0,) * (terms - len(self.coefficients)) + tuple(map(float, reversed(self.coefficients)))
-        by_parity = np.pad(x2, (0, len(x2) % 2)).reshape(-1, 2).T.copy()
-        return Points(_BY_RADIUS, (by_parity, y2, highest_first)), lowest
-
-    @staticmethod
-    def _check_gains(lowest: float, highest: float) -> None:
-        if not (lowest > 0 and highest < MAX_GAIN):
-            reach = f"{lowest:.3g}..{highest:.3g}"
-            raise StageError(f"Vignetting: gains reach {reach}; keep them above 0, below {MAX_GAIN:g}")
+    def _with_the_row(self, meta: Meta) -> tuple[Points, Later] | None:
+        """Return what needs no field, if the method's gains are of that kind."""
+        if self.method == "radial":
+            return shading.by_radius(meta, self.coefficients, self.center)
+        return shading.by_maps(meta) if self.method == "file" else None
 
     def gains(self, meta: Meta, ndim: int = 2) -> NDArray[np.float32]:
         """Return the gain field over a file's active area, float32 (height, width); from the file with ndim 3, (.., 3).
@@ -228,7 +155,7 @@ class Vignetting:
         if self.method == "file":
             with np.errstate(over="ignore", invalid="ignore"):
                 field = falloff.from_file(meta, 3 if ndim == 3 else 1)
-            if not (field.min() >= 0 and field.max() < MAX_GAIN):
+            if not (field.min() >= 0 and field.max() < shading.MAX_GAIN):
                 reach = f"{field.min():.3g}..{field.max():.3g}"
                 raise StageError(f"Vignetting: {meta.name}: the file's gains reach {reach}; it is damaged, use none")
             return field
@@ -247,7 +174,7 @@ class Vignetting:
             gain = falloff.mechanical(r2, self.onset, self.loss)
         else:
             gain = np.ones_like(r2)
-        self._check_gains(float(gain.min()), float(gain.max()))
+        shading.check_gains(float(gain.min()), float(gain.max()))
         return gain.astype(np.float32)
 
     def _corner_tangent(self, meta: Meta) -> float:
