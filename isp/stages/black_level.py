@@ -17,7 +17,8 @@ from isp.errors import StageError, require, require_choice
 from isp.frame import Frame, Meta, Outline, Space
 from isp.jit import kernel
 from isp.parameters import settle
-from isp.rows import Point, Points, Step
+from isp.rows import Step
+from isp.sites import of_pattern
 
 logger = logging.getLogger(__name__)
 
@@ -28,33 +29,6 @@ Pattern = tuple[tuple[float, ...], ...]
 def normalise(value, black, white):  # type: ignore[no-untyped-def]
     """Map black to 0 and white to 1 exactly; values below black stay negative."""
     return (value - black) / (white - black)
-
-
-@kernel
-def _by_column(value, x, row):  # type: ignore[no-untyped-def]
-    black, white = row
-    return normalise(value, black[x], white)
-
-
-@kernel
-def _columns_of_row(y, parameters):  # type: ignore[no-untyped-def]
-    black, white = parameters
-    return black[y % black.shape[0]], white
-
-
-@kernel
-def _by_parity(value, x, row):  # type: ignore[no-untyped-def]
-    even, odd, white = row
-    return normalise(value, odd if x & 1 else even, white)
-
-
-@kernel
-def _parities_of_row(y, parameters):  # type: ignore[no-untyped-def]
-    black, white = parameters
-    return black[y % black.shape[0], 0], black[y % black.shape[0], 1], white
-
-
-_BY_COLUMN, _BY_PARITY = Point(_by_column, _columns_of_row), Point(_by_parity, _parities_of_row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +94,7 @@ class BlackLevel:
             raise StageError(
                 f"BlackLevel: white {white:g} DN is not above black {black.max():g} DN; give white or black"
             )
-        point = _BY_PARITY if black.shape[1] == 2 else _BY_COLUMN
-        return Step(Points(point, (black, white)), before.replace(space=Space.MOSAIC))
+        return Step(of_pattern(normalise, black, white), before.replace(space=Space.MOSAIC))
 
     def black_of_sites(self, before: Outline) -> NDArray[np.float32]:
         """Return black in DN as float32, for the rows and columns until they repeat: 2 or all columns."""

@@ -18,6 +18,7 @@ from isp.geometry import picture_to_frame
 from isp.jit import kernel
 from isp.parameters import settle
 from isp.rows import Point, Points, Step
+from isp.sites import of_pattern
 from isp.stages import neutral
 from isp.stages.options import number, numbers
 
@@ -31,30 +32,6 @@ _MEASURED = ("gray_world", "white_world", "box")
 def balance(value, gain, limit):  # type: ignore[no-untyped-def]
     """Scale a site and clip it at `limit`, so that what is clipped in one colour is white in all."""
     return min(value * gain, limit)
-
-
-@kernel
-def _by_column(value, x, row):  # type: ignore[no-untyped-def]
-    gains, limit = row
-    return balance(value, gains[x], limit)
-
-
-@kernel
-def _columns_of_row(y, parameters):  # type: ignore[no-untyped-def]
-    gains, limit = parameters
-    return gains[y % gains.shape[0]], limit
-
-
-@kernel
-def _by_parity(value, x, row):  # type: ignore[no-untyped-def]
-    even, odd, limit = row
-    return balance(value, odd if x & 1 else even, limit)
-
-
-@kernel
-def _parities_of_row(y, parameters):  # type: ignore[no-untyped-def]
-    gains, limit = parameters
-    return gains[y % gains.shape[0], 0], gains[y % gains.shape[0], 1], limit
 
 
 @kernel
@@ -82,7 +59,6 @@ def _colours_of_row(y, parameters):  # type: ignore[no-untyped-def]
     return of_r, of_g, of_b, limits[y]
 
 
-_BY_COLUMN, _BY_PARITY = Point(_by_column, _columns_of_row), Point(_by_parity, _parities_of_row)
 _BELOW_LIMITS, _OF_COLOURS = Point(_below_limits, _limits_of_row), Point(_colours_balanced, _colours_of_row)
 
 
@@ -205,7 +181,7 @@ class WhiteBalance:
             if np.ndim(limit):
                 points = Points(_BELOW_LIMITS, (tile(gains, len(gains), before.width), limit))
             else:
-                points = Points(_BY_PARITY if gains.shape[1] == 2 else _BY_COLUMN, (gains, limit))
+                points = of_pattern(balance, gains, limit)
         if not self.clip:
             of_sites = gains if colour else tile(gains, before.height, before.width)
             limit = np.asarray(of_sites * np.asarray(before.known_saturation, np.float32))
