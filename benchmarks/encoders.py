@@ -47,7 +47,7 @@ def main(paths: list[str]) -> None:
     logging.getLogger("isp").setLevel(logging.ERROR)
     for path in paths or sorted(map(str, Path("sample_raws").glob("*.CRW"))):
         frame = isp.read_raw(path)
-        shown = {bits: picture(isp.default_pipeline(), frame, bits) for bits in (8, 16)}
+        shown = {bits: np.ascontiguousarray(picture(isp.default_pipeline(), frame, bits)) for bits in (8, 16)}
         megapixels = shown[8].size / 3e6
         print(f"\n{Path(path).name}: {megapixels:.1f} MP, {thread_count()} threads\n")
         print("| format | encoder | ms | CPU ms | times ours | MB | size to ours | read back |")
