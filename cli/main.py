@@ -68,7 +68,7 @@ def main() -> None:
         if hasattr(stream, "reconfigure"):  # a name that the terminal cannot show must not end the work
             stream.reconfigure(errors="backslashreplace")
     signal.signal(signal.SIGTERM, _terminate)
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy would start threads for products of matrices: 40 ms
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # or NumPy starts threads for products of matrices
     _silence_libraries()
     try:
         try:

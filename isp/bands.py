@@ -19,7 +19,6 @@ from isp.loops import (
     SAME,
     after,
     each_pixel,
-    each_pixel_by_parity,
     each_site,
     each_site_by_parity,
     looked_up,
@@ -128,14 +127,14 @@ def _as_pass(group: list[Work], shape: Shape, apart: bool) -> Pass:
     window = group[0] if isinstance(group[0], Window) else None
     points = [(work.point, work.parameters) for work in group if isinstance(work, Points | Table)]
     point, parameters = reduce(_joined, points) if points else (SAME, ())
-    lies_apart = window.by_parity if window is not None else apart
+    lies_apart = window.by_parity if window is not None else apart and len(shape) == 2
     row = (1, 3, 2, (shape[1] + 1) // 2) if lies_apart else (1, 3, shape[1])
     if window is not None:
         kernel, parameters = window.make(point), (window.parameters, parameters, Scratch(row))
     elif len(shape) == 2:
         kernel = (each_site_by_parity if apart else each_site)(point)
     else:
-        kernel = (each_pixel_by_parity if apart else each_pixel)(point)
+        kernel = each_pixel(point)
     if isinstance(group[-1], Table):
         kernel = (looked_up_by_parity if lies_apart else looked_up)(kernel)
         parameters = (parameters, group[-1].values, Scratch(row, np.uint16))

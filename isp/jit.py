@@ -53,7 +53,7 @@ class Kernel:
         return self.bind(*arguments)()
 
     def bind(self, *arguments: Any) -> Call:
-        """Return a call for one thread, to be repeated with other whole numbers; it costs a tenth of a first one."""
+        """Return a call for one thread, to be repeated with other whole numbers: the arguments are laid out once."""
         kinds = Kinds(map(kind, arguments))
         loaded = self._loaded.get(kinds)
         if loaded is None:

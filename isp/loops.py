@@ -109,25 +109,6 @@ def each_pixel(point: Point) -> Kernel:
 
 
 @combination
-def each_pixel_by_parity(point: Point) -> Kernel:
-    """Make three colours, even and odd columns apart, of three colours."""
-    function, of_row = point
-
-    @kernel
-    def rows(first, last, source, source_top, target, target_top, parameters):  # type: ignore[no-untyped-def]
-        for y in range(first, last):
-            r, g, b = source[y - source_top, 0], source[y - source_top, 1], source[y - source_top, 2]
-            red, green, blue = target[y - target_top, 0], target[y - target_top, 1], target[y - target_top, 2]
-            here = of_row(y, parameters)
-            for parity in range(2):
-                for x in range(parity, r.size, 2):
-                    value = function((r[x], g[x], b[x]), x, here)
-                    red[parity, x // 2], green[parity, x // 2], blue[parity, x // 2] = value
-
-    return rows
-
-
-@combination
 def _each_pixel_of_parities(point: Point) -> Kernel:
     function, of_row = point
 

@@ -1,4 +1,4 @@
-"""Decodes the lossless JPEG of a DNG's tiles with libjpeg-turbo, twice as fast as LibRaw and side by side in threads.
+"""Decodes the lossless JPEG of a DNG's tiles with libjpeg-turbo, faster than LibRaw and side by side in threads.
 
 Only what both understand alike; what they might not, and what looks damaged, is left to LibRaw. libjpeg-turbo keeps
 quiet about samples that run out early, so after a damaged byte in their midst it is the less strict of the two.

@@ -1,4 +1,4 @@
-"""Machine code that was compiled before: LLVM loads it in a millisecond, without numba.
+"""Machine code that was compiled before: LLVM loads it without numba, whose import takes longer.
 
 The engine is MCJIT with numba's own settings, so it runs wherever numba does.
 """
@@ -84,7 +84,7 @@ def _llvm() -> Any:
 
 
 def _load_numba() -> None:
-    """Let LLVM know numba's allocator, and its vector mathematics where that is installed."""
+    """Let LLVM know numba's helpers, and its vector mathematics where that is installed."""
     from numba.core.registry import cpu_target
 
     cpu_target.target_context.refresh()

@@ -63,7 +63,7 @@ def warm_up() -> Path:
     Notes
     -----
     What is compiled already is only loaded. Rare combinations of parameters may still compile a kernel for another
-    layout of its arrays, which takes a second.
+    layout of its arrays, which takes some seconds.
     """
     mosaic, shaded, colours = _frames()
     for frame, settings in ((mosaic, (*_KNOBS, *_OF_MOSAICS)), (shaded, _KNOBS[:1]), (colours, _KNOBS)):

@@ -33,7 +33,7 @@ def zlib_stream(data: NDArray[np.uint8]) -> bytes:
 
 
 def adler(data: NDArray[np.uint8]) -> int:
-    """Return the Adler-32 of data, by libdeflate: many times as fast as zlib's."""
+    """Return the Adler-32 of data, by libdeflate, which is faster than zlib."""
     import imagecodecs
 
     return imagecodecs.deflate_adler32(data)  # type: ignore[arg-type]  # it takes any buffer
@@ -75,7 +75,7 @@ def _plan(data, words, counts, turns, room, lengths, codes, bits):  # type: igno
     _code_lengths(counts, room, lengths)
     _codes(lengths, codes)
     total = _TABLE + counts[_RUN] + (_MORE_BITS + 1) * counts[_LONG_RUN] + _TRAILER
-    for symbol in range(_SYMBOLS):  # a loop: numba takes a second to compile a sum of a product
+    for symbol in range(_SYMBOLS):  # a loop: numba compiles a sum of a product slowly
         total += counts[symbol] * lengths[symbol]
     bits[0] = total
 
