@@ -31,6 +31,10 @@ class StageError(IspError):
     """A stage cannot work on this frame (no unclipped site to measure, say)."""
 
 
+class TrainingError(IspError):
+    """A training cannot begin or go on: no data, torch missing, a checkpoint of another training."""
+
+
 class WriteError(IspError):
     """A picture cannot be written as asked: unknown suffix, target exists, depth that the format lacks."""
 

@@ -1,0 +1,1 @@
+"""Training of the small network behind ``--denoise cnn``; needs torch, which the extra ``isp[train]`` brings."""
