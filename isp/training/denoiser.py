@@ -1,42 +1,44 @@
-"""`train_denoiser`: pictures, or a user's own raw files, to weights of the network."""
+"""`train_denoiser` and `adapt_denoiser`: pictures, or a user's own raw files, to weights of the network."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
+from torch import Tensor
 
-from isp.training import objectives, patches
-from isp.training.network import INPUT_SCALE, Shape, to_arrays
-from isp.training.scenes import Scene, charts, digest, leaves, photograph, pictures
-from isp.training.trainer import Plan, Report, train
+from isp.atomic import atomic_file
+from isp.denoisers.cnn.weights import save
+from isp.training import patches
+from isp.training.network import INPUT_SCALE, Network, Shape, to_arrays
+from isp.training.objectives import with_truth
+from isp.training.scenes import charts, digest, leaves, photograph, pictures
+from isp.training.trainer import Objective, Patches, Plan, Report, train
 from isp.training.validation import Validation
 
-BATCH = 16
+BATCH = 8
 HELD_OUT = 20  # every so many-th picture is for validation
-LEAVES, CHARTS = 60, 8  # pictures of dead leaves; of every chart
+LEAVES = 80  # pictures of dead leaves among photographs; four times as many where there are none
 
 
 def train_denoiser(
-    folders: Sequence[Path], out: Path, *, steps: int = 30_000, seed: int = 0, learning_rate: float = 1e-3,
-    shape: Shape = Shape(), device: str = "cpu", threads: int | None = None, report: Callable[[Report], None] = print,
-) -> dict[str, Any]:  # fmt: skip
+    folders: Sequence[Path], out: Path, *, steps: int = 30_000, seed: int = 0, learning_rate: float = 2e-3,
+    shape: Shape = Shape(), device: str = "cpu", report: Callable[[Report], None],
+) -> None:  # fmt: skip
     """Train the network on folders of clean pictures, with dead leaves and charts among them.
+
+    On one machine and with one number of threads of torch, the same arguments and pictures give the same weights to
+    the last bit.
 
     Parameters
     ----------
     folders : sequence of path
         Of sRGB pictures, 8 bits per channel. Empty: dead leaves and charts alone.
     out : path
-        Weights to write, ``.npz``; the checkpoint ``NAME.checkpoint`` beside it lets an interrupted training go on.
+        Weights to write, ``.npz``. The checkpoint ``NAME.checkpoint`` beside it lets an interrupted training go on, and
+        ``NAME.md`` says how they were made.
     steps : int
-        Updates; 16 patches of 160 × 160 photosites each.
+        Updates of the weights; each sees 8 patches of 128 × 128 photosites.
     seed : int
         Decides everything that is drawn.
     learning_rate : float
@@ -45,35 +47,37 @@ def train_denoiser(
         Of the network.
     device : str
         As torch names it: "cpu", "cuda".
-    threads : int, optional
-        For the CPU; other numbers round differently.
     report : callable
         Called with every `Report`.
-
-    Returns
-    -------
-    dict
-        What the model card says: data, hashes, seed, steps, PSNR.
 
     Raises
     ------
     TrainingError
         If there are no pictures, or the checkpoint beside `out` is of another training.
     """
-    if threads is not None:
-        torch.set_num_threads(threads)
     files = [path for folder in folders for path in pictures(folder)]
     held_out = files[::HELD_OUT]
     learnt = [path for path in files if path not in set(held_out)]
-    made = leaves(LEAVES if files else 4 * LEAVES) + charts(CHARTS)
-    scenes = [photograph(path) for path in learnt] + made
-    checked = [photograph(path) for path in held_out] or leaves(LEAVES * 4 + 24)[LEAVES * 4 :]
+    scenes = [photograph(path) for path in learnt] + leaves(LEAVES if files else 4 * LEAVES) + charts()
+    checked = [photograph(path) for path in held_out] or leaves(4 * LEAVES + 24)[-24:]
     plan = Plan(steps, seed, learning_rate, shape, digest(files))
 
-    def batch(step: int) -> tuple[NDArray[np.float32], ...]:
+    def batch(step: int) -> patches.Batch:
         return patches.batch(scenes, seed, step, BATCH)
 
-    *_, best = _reporting(
-        train(plan, batch, objectives.with_truth, Validation(checked), _beside(out), device=device), report
-    )
-    return {}
+    _finish(plan, batch, with_truth, Validation(checked), out, device, None, report, files)
+
+
+def _finish(
+    plan: Plan, batch: Patches, objective: Objective, validation: Callable[[Network], float], out: Path, device: str,
+    initial: dict[str, Tensor] | None, report: Callable[[Report], None], files: Sequence[Path],
+) -> None:  # fmt: skip
+    """Train, and write the best weights and what they come from."""
+    last = Report(0, plan.steps, 0.0, None, 0.0, 0.0)
+    for result in train(plan, batch, objective, validation, Path(f"{out}.checkpoint"), device=device, initial=initial):
+        if isinstance(result, Report):
+            last = result
+            report(result)
+        else:
+            save(out, to_arrays(result), scale=INPUT_SCALE, overwrite=True)
+            _write_card(out, plan, files, last)

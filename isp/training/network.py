@@ -16,8 +16,8 @@ INPUT_SCALE = 0.1  # of stabilised values, which reach some hundreds, into what 
 class Shape(NamedTuple):
     """Channels at the three resolutions, and 3×3 convolutions at the five places between their changes."""
 
-    widths: tuple[int, int, int] = (32, 48, 64)
-    depths: tuple[int, int, int, int, int] = (2, 1, 1, 1, 2)
+    widths: tuple[int, int, int] = (32, 32, 48)
+    depths: tuple[int, int, int, int, int] = (2, 2, 2, 2, 2)
 
 
 class Network(nn.Module):
@@ -51,12 +51,11 @@ class Network(nn.Module):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
                 nn.init.zeros_(module.bias)  # type: ignore[arg-type]
-        with torch.no_grad():
-            self.out.weight *= 0.1  # begins near doing nothing
+        nn.init.zeros_(self.out.weight)  # begins by doing nothing
 
     def forward(self, noisy: Tensor) -> Tensor:
         """Return the clean mosaic: the noisy one less its estimated noise."""
-        features = functional.relu(self.inp(noisy * INPUT_SCALE))
+        features = functional.relu(functional.conv2d(noisy * INPUT_SCALE, self.differences(), self.inp.bias, padding=1))
         with torch.autocast(noisy.device.type, dtype=torch.bfloat16, enabled=self.half):
             fine = _chain(self.e0, features)
             coarse = _chain(self.e1, functional.relu(self.d0(fine)))
@@ -65,6 +64,20 @@ class Network(nn.Module):
             features = _chain(self.f0, functional.pixel_shuffle(self.u0(features), 2) + fine)
         estimate: Tensor = self.out(features.float()) / INPUT_SCALE
         return noisy - estimate
+
+
+    def differences(self) -> Tensor:
+        """Return the weights of the first layer less their mean over each kernel: of the level it sees nothing.
+
+        Stabilised levels reach some hundreds where noise is 1; while the first layer lets them through, the network
+        learns slowly, or dies.
+        """
+        weight = self.inp.weight
+        return weight - weight.mean(dim=(2, 3), keepdim=True)
+
+    def settled(self) -> dict[str, Tensor]:
+        """Return the weights by name, those of the first layer as they are used."""
+        return self.state_dict() | {"inp.weight": self.differences().detach()}
 
 
 def _chain(convolutions: nn.ModuleList, features: Tensor) -> Tensor:

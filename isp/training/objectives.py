@@ -8,7 +8,7 @@ from torch import Tensor
 from isp.training.network import Network
 
 MARGIN = 6  # packed pixels at the edges of a patch, where the network lacks what lies around
-_SQUARES_FROM = 0.6  # of the training, from which on large errors count as PSNR counts them
+_SQUARES_FROM = 0.7  # of the training, from which on large errors count as PSNR counts them
 
 
 def with_truth(network: Network, tensors: tuple[Tensor, ...], progress: float) -> Tensor:

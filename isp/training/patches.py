@@ -12,9 +12,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from isp.stabilise import stabilise
 from isp.training.scenes import Scene
 
-SIDE = 160  # photosites a side
+SIDE = 128  # photosites a side
 _SHOT = 1.5e-6, 1.5e-2
 _ELECTRONS = 0.6, 10.0  # of read noise
 
@@ -77,8 +78,9 @@ def stabilised_pair(light: NDArray[np.float32], noise: Noise, random: np.random.
     noisy *= shot
     noisy += random.standard_normal(light.shape, np.float32) * np.sqrt(read)
     np.minimum(noisy, 1, out=noisy)
-    return Batch(stabilise(noisy, shot, read), stabilise(light, shot, read))
+    return Batch(_stabilised(noisy, noise), _stabilised(light, noise))
 
 
-def stabilise(x, shot, read):
-    return 2 / shot * np.sqrt(np.maximum(shot * x + (0.375 * shot * shot + read), 0))
+def _stabilised(light: NDArray[np.float32], noise: Noise) -> NDArray[np.float32]:
+    each = zip(light, noise.shot.tolist(), noise.read.tolist(), strict=True)
+    return np.stack([stabilise(patch, shot, read) for patch, shot, read in each])

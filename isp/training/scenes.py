@@ -119,6 +119,13 @@ def _texture(
     return np.ones(along.shape)
 
 
+def charts() -> list[Scene]:
+    """Return every chart of `isp.charts` in four sizes: lines, text, stars and plain surfaces, which photographs lack."""
+    from isp.charts import CHARTS
+
+    return [_stored(chart(side, side)) for chart in CHARTS.values() for side in (LEAST_SIDE, 240, 320, 480)]
+
+
 def leaves(count: int) -> list[Scene]:
     """Return the first so many pictures of dead leaves."""
     with ThreadPoolExecutor(thread_count()) as pool:

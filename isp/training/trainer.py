@@ -52,13 +52,28 @@ class Plan(NamedTuple):
 
 
 class Report(NamedTuple):
-    """How it goes: the mean loss since the report before, and the PSNR in dB where it was validated."""
+    """How it goes.
+
+    Attributes
+    ----------
+    step, steps : int
+        Done, and in all.
+    loss : float
+        The mean since the report before.
+    psnr : float or None
+        In dB, where it was validated.
+    best : float
+        The highest so far.
+    seconds_left : float
+        At the pace since the start.
+    """
 
     step: int
+    steps: int
     loss: float
     psnr: float | None
     best: float
-    seconds: float
+    seconds_left: float
 
 
 class _State:
@@ -100,6 +115,16 @@ class _State:
         self.best_psnr, self.step = content["best_psnr"], content["step"]
 
 
+class _Pace:
+    """How long the rest will take."""
+
+    def __init__(self, steps: int, first: int) -> None:
+        self.steps, self.first, self.start = steps, first, time.perf_counter()
+
+    def seconds_left(self, step: int) -> float:
+        return (time.perf_counter() - self.start) / (step - self.first) * (self.steps - step)
+
+
 def train(
     plan: Plan, patches: Patches, objective: Objective, validation: Validation, checkpoint: Path, *,
     device: str = "cpu", initial: dict[str, Tensor] | None = None, validate_every: int = 1000,
@@ -118,7 +143,8 @@ def train(
     if checkpoint.exists():
         state.load(checkpoint, plan)
     network, parameters = state.network, list(state.network.parameters())
-    start, total, counted = time.perf_counter(), 0.0, 0
+    network.half = _has_bfloat16(device)
+    pace, losses = _Pace(plan.steps, state.step), []
     with ThreadPoolExecutor(1) as ahead:  # the patches of the next step are made meanwhile
         coming = ahead.submit(patches, state.step)
         while state.step < plan.steps:
@@ -127,7 +153,6 @@ def train(
             tensors = tuple(torch.from_numpy(array).to(device) for array in arrays)
             for group in state.optimizer.param_groups:
                 group["lr"] = _learning_rate(plan, state.step)
-            network.half = _has_bfloat16(device)
             loss = objective(network, tensors, state.step / plan.steps)
             state.optimizer.zero_grad(set_to_none=True)
             loss.backward()
@@ -135,18 +160,17 @@ def train(
             state.optimizer.step()
             state.step += 1
             _follow(state)
-            total, counted = total + loss.item(), counted + 1
-            if not math.isfinite(total):
+            losses.append(loss.item())
+            if not math.isfinite(losses[-1]):
                 raise TrainingError(f"the loss is not finite at step {state.step}; try a lower learning rate")
-            ends = state.step == plan.steps
-            if ends or state.step % validate_every == 0:
-                psnr = _validate(state, plan, validation)
+            validates = state.step == plan.steps or state.step % validate_every == 0
+            if validates or state.step % REPORTS == 0:
+                psnr = _validate(state, plan, validation) if validates else None
+                mean = sum(losses) / len(losses)
+                yield Report(state.step, plan.steps, mean, psnr, state.best_psnr, pace.seconds_left(state.step))
+                losses = []
+            if validates:
                 state.save(checkpoint, plan)
-                yield Report(state.step, total / counted, psnr, state.best_psnr, time.perf_counter() - start)
-                total, counted = 0.0, 0
-            elif state.step % REPORTS == 0:
-                yield Report(state.step, total / counted, None, state.best_psnr, time.perf_counter() - start)
-                total, counted = 0.0, 0
     yield state.best
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from isp.stabilise import unstabilise
 from isp.training.network import Network
 from isp.training.patches import Noise, stabilised_pair
 from isp.training.scenes import Scene
@@ -53,6 +54,5 @@ def _sample(scene: Scene, shot: float, read: float, random: np.random.Generator)
 
 def _psnr(sample: Sample, network: Network, device: torch.device) -> float:
     clean = network(torch.from_numpy(sample.noisy[None]).to(device))[0].cpu().numpy()
-    shot, read = sample.shot, sample.read
-    light = ((clean * shot / 2) ** 2 - (0.375 * shot**2 + read)) / shot
+    light = unstabilise(clean, sample.shot, sample.read)
     return float(-10 * np.log10(np.mean((light - sample.light) ** 2)))
