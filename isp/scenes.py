@@ -78,7 +78,7 @@ def read_picture(path: str | os.PathLike[str]) -> NDArray[np.float32]:
 
     name = printable(path)
     try:
-        values = imageio.imread(path)
+        values = imageio.imread(os.fspath(path))
     except Exception as error:  # every plugin raises its own
         raise RawError(
             f"{name}: cannot be read as a picture ({type(error).__name__}); give PNG, JPEG or TIFF"
