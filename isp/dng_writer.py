@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from isp.calibration import intersection
 from isp.cfa import shifted
 from isp.encoders.strips import in_order
 from isp.errors import ParameterError
-from isp.exif import tiff_tags
+from isp.exif import exposure_directory, tiff_tags
 from isp.frame import Frame, Meta, Rectangle, Space
 from isp.opcode_writer import pack_opcodes
 
@@ -24,7 +25,8 @@ TILE = 256  # pixels a side, as Adobe's converter cuts them
 
 _BYTE, _ASCII, _SHORT, _LONG, _RATIONAL, _UNDEFINED, _SRATIONAL, _DOUBLE = 1, 2, 3, 4, 5, 7, 10, 12  # types of TIFF
 _CFA, _LINEAR_RAW, _LOSSLESS_JPEG = 32803, 34892, 7
-_ORIENTATION = 274
+_ORIENTATION, _EXIF = 274, 34665
+_FIRST_DIRECTORY = 4  # where TIFF says where its first directory is
 _D65 = 21
 _LARGEST_DENOMINATOR = 10_000
 
@@ -77,7 +79,25 @@ def write_dng(frame: Frame, path: str | os.PathLike[str], *, lossless: bool = Fa
             file, byteorder="<", photometric=photometric, metadata=None, software=False, extratags=_tags(frame.meta),
             **options,
         )  # fmt: skip
+        _append_exif(file, frame.meta)
     return Path(path)
+
+
+def _append_exif(file: BinaryIO, meta: Meta) -> None:
+    """Put the EXIF directory, which tifffile cannot write, behind the rest, and the main one again, pointing to it."""
+    end = file.seek(0, os.SEEK_END)
+    at = end + file.write(bytes(end % 2))
+    file.seek(_FIRST_DIRECTORY)
+    file.seek(*struct.unpack("<L", file.read(4)))
+    (count,) = struct.unpack("<H", file.read(2))
+    entries = [file.read(12) for _ in range(count)]
+    entries.append(struct.pack("<HHLL", _EXIF, _LONG, 1, at))
+    entries.sort(key=lambda entry: int.from_bytes(entry[:2], "little"))
+    details = exposure_directory(meta, at)
+    file.seek(at)
+    file.write(details + struct.pack("<H", len(entries)) + b"".join(entries) + bytes(4))
+    file.seek(_FIRST_DIRECTORY)
+    file.write(struct.pack("<L", at + len(details)))
 
 
 def _tiles(mosaic: NDArray[np.uint16]) -> Iterator[bytes]:
