@@ -12,6 +12,9 @@ from isp.colorimetry import srgb_to_linear
 from isp.errors import ParameterError, RawError, printable, require
 
 
+MAX_PIXELS = 150_000_000
+
+
 def open_scene(name: str | os.PathLike[str], size: tuple[int, int] | None = None) -> NDArray[np.float32]:
     """Return a scene by the name of a chart or a picture file.
 
@@ -34,7 +37,8 @@ def open_scene(name: str | os.PathLike[str], size: tuple[int, int] | None = None
     RawError
         If the file holds no picture.
     """
-    require(size is None or min(size) >= 1, "scene", "size", size, "height and width of 1 or more pixels")
+    known = size is None or (min(size) >= 1 and size[0] * size[1] <= MAX_PIXELS)
+    require(known, "scene", "size", size, f"height and width of 1 or more, together up to {MAX_PIXELS:,} pixels")
     if os.fspath(name) in CHARTS:
         return CHARTS[os.fspath(name)](*(size or (1024, 1536)))
     if not os.path.exists(name):

@@ -141,9 +141,13 @@ class Sensor:
         """
         span = self.white(iso) - self.dark_level(iso, celsius, seconds)
         gain = self.gain(iso)
-        dark = self.read_noise**2 + self.row_noise**2 + self.dark_electrons(celsius, seconds)
-        read = (gain**2 * dark + self.converter_noise**2 + _QUANTISATION) / span**2
-        return NoiseModel((gain / span,) * 3, (read,) * 3)
+        variance = self.read_electrons(iso) ** 2 + self.dark_electrons(celsius, seconds)
+        return NoiseModel((gain / span,) * 3, (variance * (gain / span) ** 2,) * 3)
+
+    def read_electrons(self, iso: float) -> float:
+        """Return the noise of reading a site, in electrons: √(σ_read² + σ_row² + (σ_converter² + 1/12) / K²)."""
+        after = (self.converter_noise**2 + _QUANTISATION) / self.gain(iso) ** 2
+        return float((self.read_noise**2 + self.row_noise**2 + after) ** 0.5)
 
     @property
     def xyz_to_camera(self) -> Matrix:
