@@ -15,6 +15,7 @@ from .bench import bench
 from .convert import convert
 from .errors import ENVIRONMENT, INTERRUPTED, clear_line, leave
 from .info import info
+from .simulate import simulate
 from .stages import stages
 from .warmup import warmup
 
@@ -24,6 +25,7 @@ Examples:
   isp convert IMG_0001.NEF                    writes IMG_0001.jpg beside it
   isp convert photos/ -d out --format tiff    a folder, 16-bit TIFF
   isp info IMG_0001.NEF                       what the file says, every doubt
+  isp simulate color_checker -o chart.dng     a raw file whose truth is known
   isp stages                                  the steps and their parameters
   isp warmup                                  compiles what conversions need
   isp bench IMG_0001.NEF                      how fast this machine is
@@ -57,6 +59,7 @@ def cli() -> None:
 cli.add_command(bench)
 cli.add_command(convert)
 cli.add_command(info)
+cli.add_command(simulate)
 cli.add_command(stages)
 cli.add_command(warmup)
 

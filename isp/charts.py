@@ -55,10 +55,10 @@ def steps(height: int, width: int, count: int = 12, stops: float = 0.5) -> Light
 
 def color_checker(height: int, width: int) -> Light:
     """Return the 24 patches of the ColorChecker, 6 across and 4 down, on dark grey."""
-    colours = srgb_to_linear(np.array(COLOR_CHECKER).reshape(4, 6, 3) / 255)
+    colours = srgb_to_linear(np.array(COLOR_CHECKER).reshape(4, 6, 3) / 255).astype(np.float32)
     (row, inside_y), (column, inside_x) = _cells(height, 4), _cells(width, 6)
     inside = inside_y[:, None] & inside_x
-    return np.where(inside[:, :, None], colours[row[:, None], column], _FRAME).astype(np.float32)
+    return np.where(inside[:, :, None], colours[row[:, None], column], np.float32(_FRAME))
 
 
 def color_checker_patches(height: int, width: int) -> list[tuple[slice, slice]]:
@@ -79,7 +79,7 @@ def _cells(length: int, count: int) -> tuple[NDArray[np.intp], NDArray[np.bool_]
 
 def slanted_edge(height: int, width: int) -> Light:
     """Return an edge of contrast 4:1, 5° off the vertical, each pixel the mean over its area (ISO 12233)."""
-    y, x = np.mgrid[:height, :width] + 0.5
+    y, x = np.arange(height)[:, None] + 0.5, np.arange(width) + 0.5
     slant = math.radians(_SLANT)
     distance = (x - width / 2) * math.cos(slant) + (y - height / 2) * math.sin(slant)
     dark, bright = _EDGE
@@ -103,7 +103,7 @@ def _covered(distance: NDArray[np.float64], slant: float) -> NDArray[np.float64]
 
 def zone_plate(height: int, width: int) -> Light:
     """Return circles whose frequency rises with the radius, to half a cycle per pixel at the nearer edges."""
-    y, x = np.mgrid[:height, :width] + 0.5
+    y, x = np.arange(height)[:, None] + 0.5, np.arange(width) + 0.5
     r2 = (x - width / 2) ** 2 + (y - height / 2) ** 2
     return _grey(0.5 + 0.5 * np.cos(math.pi * r2 / min(height, width)))
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +13,9 @@ from numpy.typing import NDArray
 from isp.charts import CHARTS
 from isp.colorimetry import srgb_to_linear
 from isp.errors import ParameterError, RawError, printable, require
+
+MAX_PIXELS = 150_000_000
+_PNG, _JPEG = b"\x89PNG", b"\xff\xd8"
 
 
 def open_scene(name: str | os.PathLike[str], size: tuple[int, int] | None = None) -> NDArray[np.float32]:
@@ -34,7 +40,8 @@ def open_scene(name: str | os.PathLike[str], size: tuple[int, int] | None = None
     RawError
         If the file holds no picture.
     """
-    require(size is None or min(size) >= 1, "scene", "size", size, "height and width of 1 or more pixels")
+    known = size is None or (min(size) >= 1 and size[0] * size[1] <= MAX_PIXELS)
+    require(known, "scene", "size", size, f"height and width of 1 or more, together up to {MAX_PIXELS:,} pixels")
     if os.fspath(name) in CHARTS:
         return CHARTS[os.fspath(name)](*(size or (1024, 1536)))
     if not os.path.exists(name):
@@ -74,15 +81,12 @@ def read_picture(path: str | os.PathLike[str]) -> NDArray[np.float32]:
     RawError
         If it is not one of these.
     """
-    import imageio.v3 as imageio
-
     name = printable(path)
     try:
-        values = imageio.imread(path)
-    except Exception as error:  # every plugin raises its own
-        raise RawError(
-            f"{name}: cannot be read as a picture ({type(error).__name__}); give PNG, JPEG or TIFF"
-        ) from error
+        values = _decoded(Path(path).read_bytes())
+    except Exception as error:  # every library raises its own
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
+        raise RawError(f"{name}: cannot be read as a picture ({reason}); give PNG, JPEG or TIFF") from error
     if values.ndim == 2:
         values = values[:, :, None]
     if values.ndim != 3 or values.shape[2] > 4 or values.dtype not in (np.uint8, np.uint16, np.float32):
@@ -98,3 +102,15 @@ def read_picture(path: str | os.PathLike[str]) -> NDArray[np.float32]:
     if not np.isfinite(light).all():
         raise RawError(f"{name}: holds values that are not numbers; give a picture without them")
     return np.ascontiguousarray(np.broadcast_to(light, (*light.shape[:2], 3)))
+
+
+def _decoded(data: bytes) -> NDArray[Any]:
+    """Return the values as they are; imageio would cut colours of 16 bits in a PNG down to 8."""
+    import imagecodecs
+    import tifffile
+
+    if data.startswith(_PNG):
+        return np.asarray(imagecodecs.png_decode(data))
+    if data.startswith(_JPEG):
+        return np.asarray(imagecodecs.jpeg8_decode(data, outcolorspace="RGB"))
+    return np.asarray(tifffile.imread(io.BytesIO(data)))
