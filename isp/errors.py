@@ -31,6 +31,10 @@ class StageError(IspError):
     """A stage cannot work on this frame (no unclipped site to measure, say)."""
 
 
+class DenoiserError(StageError):
+    """A denoiser breaks its contract or cannot be loaded: says which and what it did."""
+
+
 class WriteError(IspError):
     """A picture cannot be written as asked: unknown suffix, target exists, depth that the format lacks."""
 
