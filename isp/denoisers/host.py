@@ -83,7 +83,7 @@ def denoised(
     def work(spans: tuple[Span, Span]) -> None:
         down, across = spans
         source = _gathered(image, down.source, across.source)
-        kept = _called(denoiser, source, noise, title)[down.kept, across.kept]
+        kept = checked(denoiser, source, noise, title)[down.kept, across.kept]
         place = down.target, across.target
         before, after = image[place], out[place]
         after[:] = kept if strength == 1 else before + np.float32(strength) * (kept - before)
@@ -139,8 +139,14 @@ def _gathered(image: Image, rows: NDArray[np.intp], columns: NDArray[np.intp]) -
     return source
 
 
-def _called(denoiser: Denoiser, source: Image, noise: NoiseModel, title: str) -> Image:
-    """Return what a denoiser makes of a tile, checked."""
+def checked(denoiser: Denoiser, source: Image, noise: NoiseModel, title: str) -> Image:
+    """Return what a denoiser makes of a tile.
+
+    Raises
+    ------
+    DenoiserError
+        If it raises, or returns what is not a new, finite float32 array of the tile's shape.
+    """
     try:
         result: Any = denoiser(source, noise)
     except (DenoiserError, MemoryError):

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from isp.errors import DenoiserError
-from isp.noise import NoiseModel
 from isp.rows import Window
+
+if TYPE_CHECKING:
+    from isp.noise import NoiseModel
 
 Domain = Literal["mosaic", "rgb"]
 DOMAINS = ("mosaic", "rgb")
