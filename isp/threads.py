@@ -1,16 +1,18 @@
-"""Run a kernel on bands of rows in a pool of threads: same bytes for any number of them."""
+"""Run a kernel on bands of rows, or anything on tiles, in a pool of threads: same bytes for any number of them."""
 
 from __future__ import annotations
 
+import collections
 import functools
 import itertools
 import math
 import os
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from isp.errors import require
 
@@ -18,9 +20,18 @@ MIN_ROWS = 32  # a shorter band costs more to hand over than to compute
 VARIABLE = "ISP_NUM_THREADS"
 _QUOTAS = (("cpu.max",), ("cpu.cfs_quota_us", "cpu.cfs_period_us"))  # of control groups, version 2 and 1
 
+Item = TypeVar("Item")
+_own = threading.local()
+
 
 def thread_count() -> int:
-    """Return how many threads to use: `ISP_NUM_THREADS`, else the processors this process may use."""
+    """Return how many threads to use: `ISP_NUM_THREADS`, else the processors this process may use.
+
+    1 in a thread that works on one of `over_items`: the others have theirs, and a pool that waits for itself stands
+    still.
+    """
+    if getattr(_own, "busy", False):
+        return 1
     asked = os.environ.get(VARIABLE)
     if not asked:
         return processors()
@@ -111,3 +122,45 @@ def over_rows(kernel: Callable[..., Any], height: int, *arguments: Any) -> None:
         wait(bands)
     for band in bands:
         band.result()
+
+
+def over_items(work: Callable[[Item], Any], items: Iterable[Item]) -> None:
+    """Call ``work(item)`` once for each item; a thread that is done takes the next.
+
+    No call may depend on another's result. After an error no item is begun any more.
+    """
+    waiting = collections.deque(items)
+    count = min(thread_count(), len(waiting))
+    if count <= 1:
+        _work_off(waiting, work)
+        return
+    others = [_pool(count - 1).submit(_share, waiting, work) for _ in range(count - 1)]
+    try:
+        _share(waiting, work)
+    finally:
+        wait(others)
+    for other in others:
+        other.result()
+
+
+def _share(waiting: collections.deque[Item], work: Callable[[Item], Any]) -> None:
+    """Work items off as one of several threads."""
+    _own.busy = True
+    try:
+        _work_off(waiting, work)
+    finally:
+        _own.busy = False
+
+
+def _work_off(waiting: collections.deque[Item], work: Callable[[Item], Any]) -> None:
+    """Take items until there are none."""
+    while True:
+        try:
+            item = waiting.popleft()
+        except IndexError:
+            return
+        try:
+            work(item)
+        except BaseException:
+            waiting.clear()
+            raise
