@@ -1,0 +1,111 @@
+"""The denoiser that the host calls: stabilise, take the network's noise away, go back, less so where noise is low."""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isp.denoisers.cnn.inference import MULTIPLE, Inference, context
+from isp.denoisers.cnn.mosaic import of_planes, pack, unpack
+from isp.denoisers.cnn.weights import Weights, load
+from isp.errors import require_choice
+from isp.noise import NoiseModel
+
+Array = NDArray[np.float32]
+
+ENGINES = ("numba", "onnx")
+
+# The variance of a mid-grey, below which the image is left as it is, and above which nothing is held back. Between them
+# the network gains little, and on single images could lose.
+_GREY, _FADE = 0.18, (4e-7, 9e-6)
+
+
+class Engine(Protocol):
+    """What runs the network."""
+
+    def __call__(self, packed: Array, /) -> Array:
+        """Return scaled and stabilised planes, (height, width, 4), without noise; only the inner part matters."""
+
+
+@dataclass(frozen=True)
+class Cnn:
+    """A small convolutional network on the Bayer mosaic: a U-Net at half the resolution that predicts the noise.
+
+    Parameters
+    ----------
+    weights : str, optional
+        A file of weights, as `isp train-denoiser` writes them; by default those in the package.
+    engine : {"numba", "onnx"}, default "numba"
+        Our own kernels, or ONNX Runtime, which ``pip install "isp[onnx]"`` brings; equal within 1e-4.
+
+    Examples
+    --------
+    >>> from isp.denoisers.cnn import Cnn
+    >>> Cnn().domain
+    'mosaic'
+    """
+
+    weights: str | None = None
+    engine: str = "numba"
+
+    def __post_init__(self) -> None:
+        require_choice("Cnn", "engine", self.engine, ENGINES)
+
+    @property
+    def domain(self) -> Literal["mosaic"]:
+        """Where it works: before vignetting and white balance, where the noise model holds as it stands."""
+        return "mosaic"
+
+    @property
+    def multiple(self) -> int:
+        """Sites that all levels of the network have."""
+        return 2 * MULTIPLE
+
+    @property
+    def halo(self) -> int:
+        """Sites around a tile that its result depends on."""
+        return 2 * context(self._weights.network)
+
+    @property
+    def card(self) -> str:
+        """What the weights were trained on, how well they do, and their limits."""
+        return self._weights.card
+
+    @functools.cached_property
+    def _weights(self) -> Weights:
+        return load(None if self.weights is None else Path(self.weights))
+
+    @functools.cached_property
+    def _engine(self) -> Engine:
+        if self.engine == "numba":
+            return Inference(self._weights.network, self._weights.arrays)
+        from isp.denoisers.cnn.onnx import OnnxEngine
+
+        return OnnxEngine(self._weights)
+
+    def __call__(self, image: Array, noise: NoiseModel, /) -> Array:
+        """Return a tile without its noise; its outermost `halo` sites are context and stay as they are."""
+        result = image.copy()
+        share = of_planes(*(_share(noise.shot[c], noise.read[c]) for c in range(3)))
+        height, width = (size // 2 for size in image.shape)
+        margin = self.halo // 2
+        if share.any() and min(height, width) > 2 * margin:
+            packed = np.empty((height, width, 4), np.float32)
+            shot, read = of_planes(*noise.shot), of_planes(*noise.read)
+            pack(image, packed, shot, read, self._weights.scale)
+            unpack(self._engine(packed), margin, result, shot, read, self._weights.scale, share)
+        return result
+
+
+def _share(shot: float, read: float) -> float:
+    """Return how much of the network's result is taken, smoothly by the logarithm of the noise."""
+    variance = _GREY * shot + read
+    low, high = map(math.log, _FADE)
+    at = (math.log(max(variance, _FADE[0])) - low) / (high - low)
+    return 1.0 if at >= 1 else at * at * (3 - 2 * at)

@@ -1,0 +1,95 @@
+"""The network's weights: those in the package, whose hash is known, or a file of the user's own."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import io
+import os
+import zipfile
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isp.denoisers.cnn.network import Layer, from_shapes
+from isp.errors import DenoiserError, printable
+
+Array = NDArray[np.float32]
+
+FOLDER = Path(__file__).with_name("weights")
+SHIPPED = FOLDER / "cnn.npz"
+SHA256 = "72294bfab7364629e9c433e3113ed021dc1904b2ba9c5614c721f1674ed16e12"
+CARD = FOLDER / "card.md"
+
+
+class Weights(NamedTuple):
+    """A trained network.
+
+    Attributes
+    ----------
+    network : tuple of Layer
+        Its layers.
+    arrays : dict of str to ndarray
+        Their weights and biases.
+    scale : np.float32
+        By what the stabilised mosaic is multiplied before, and the noise divided after it.
+    card : str
+        What is known about it.
+    """
+
+    network: tuple[Layer, ...]
+    arrays: dict[str, Array]
+    scale: np.float32
+    card: str
+
+
+@functools.lru_cache(maxsize=4)
+def load(path: Path | None = None) -> Weights:
+    """Return the weights of a file, by default those in the package.
+
+    A file is an ``.npz`` of float32 arrays: ``scale``, and ``NAME.weight`` and ``NAME.bias`` of every layer.
+
+    Raises
+    ------
+    DenoiserError
+        If the file cannot be read, or holds no weights of this network, or those in the package are not those that
+        this release was made with.
+    """
+    path, shipped = path or SHIPPED, path is None
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DenoiserError(f"{printable(path)}: cannot be read: {error.strerror or error}") from error
+    digest = hashlib.sha256(content).hexdigest()
+    if shipped and digest != SHA256:
+        raise DenoiserError(f"{printable(path)} is damaged: its SHA-256 is {digest}, not {SHA256}; install isp again")
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        scale = _scale(arrays)
+        network = from_shapes({name: array.shape for name, array in arrays.items()})
+    except (ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+        reason = " ".join(str(error).split())
+        raise DenoiserError(f"{printable(path)} holds no weights of the denoiser 'cnn': {reason}") from error
+    card = CARD.read_text("utf-8") if shipped else f"The user's own weights: {printable(path)}, SHA-256 {digest}."
+    return Weights(network, arrays, scale, card)
+
+
+def _scale(arrays: dict[str, Array]) -> np.float32:
+    """Take the scale out of what a file holds; raise ValueError unless all of it can be calculated with."""
+    for name, array in arrays.items():
+        if array.dtype != np.float32 or not np.isfinite(array).all():
+            raise ValueError(f"{name} is not of finite float32")
+    scale = arrays.pop("scale", np.zeros(1, np.float32))
+    if scale.ndim or scale <= 0:
+        raise ValueError("scale, one positive number, is missing")
+    return np.float32(scale)
+
+
+def save(path: str | os.PathLike[str], arrays: dict[str, Array], scale: float) -> None:
+    """Write a file that `load` reads; the same arrays make the same bytes."""
+    ordered = {name: np.ascontiguousarray(arrays[name], np.float32) for name in sorted(arrays)}
+    with open(path, "wb") as file:
+        np.savez(file, scale=np.float32(scale), **ordered)
