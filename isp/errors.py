@@ -33,6 +33,8 @@ class StageError(IspError):
 
 class TrainingError(IspError):
     """A training cannot begin or go on: no data, torch missing, a checkpoint of another training."""
+
+
 class DenoiserError(StageError):
     """A denoiser breaks its contract or cannot be loaded: says which and what it did."""
 
