@@ -105,7 +105,7 @@ def non_local_means(plane: Image) -> Image:
 
     step = max(float(plane.max() - plane.min()) / 65535, 1 / 16)
     levels = np.rint((plane - plane.min()) / step).astype(np.uint16)
-    smooth = cv2.fastNlMeansDenoising(levels, None, [0.9 / step], 5, 13, cv2.NORM_L1)
+    smooth = cv2.fastNlMeansDenoising(levels, [0.9 / step], None, 5, 13, cv2.NORM_L1)
     return (smooth * step + plane.min()).astype(np.float32)
 
 

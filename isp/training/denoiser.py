@@ -81,3 +81,43 @@ def _finish(
         else:
             save(out, to_arrays(result), scale=INPUT_SCALE, overwrite=True)
             _write_card(out, plan, files, last)
+
+
+def adapt_denoiser(
+    sources: Sequence[Path], out: Path, *, initial: Path | None = None, steps: int = 2000, seed: int = 0,
+    learning_rate: float = 1e-4, device: str = "cpu", report: Callable[[Report], None],
+) -> None:  # fmt: skip
+    """Train weights further on raw files as they are, without a clean truth: one pixel says what its neighbour is.
+
+    Parameters
+    ----------
+    sources : sequence of path
+        Raw files, or folders of them; Bayer mosaics count.
+    out, steps, seed, learning_rate, device, report
+        As for `train_denoiser`.
+    initial : path, optional
+        The weights to begin with; by default those in the package.
+
+    Raises
+    ------
+    TrainingError
+        If no raw file can be used, or the checkpoint beside `out` is of another training.
+    """
+    paths = raw_files(sources)
+    mosaics = stabilised_mosaics(paths)
+    weights = load(initial)
+    shape = shape_of(weights.arrays)
+    plan = Plan(steps, seed, learning_rate, shape, digest(paths))
+
+    def batch(step: int) -> tuple[NDArray[np.generic], ...]:
+        return patches_of(mosaics, seed, step, BATCH)
+
+    fixed = [tuple(map(torch.from_numpy, patches_of(mosaics, seed + 1, step, BATCH))) for step in range(_CHECKS)]
+
+    def validation(network: Network) -> float:
+        device = next(network.parameters()).device
+        losses = [without_truth(network, tuple(t.to(device) for t in tensors), 0.0).item() for tensors in fixed]
+        return -10 * math.log10(sum(losses) / len(losses))
+
+    start = {name: torch.from_numpy(array) for name, array in weights.arrays.items()}
+    _finish(plan, batch, without_truth, validation, out, device, start, report, paths)
