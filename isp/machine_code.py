@@ -76,7 +76,7 @@ def _machine() -> Any:
 
 @functools.cache
 def _llvm() -> Any:
-    from llvmlite import binding  # type: ignore[import-untyped]
+    from llvmlite import binding
 
     binding.initialize_native_target()
     binding.initialize_native_asmprinter()

@@ -192,3 +192,41 @@ def ciede2000(first, second):
     twist = math.radians(60 * math.exp(-(((hue - 275) / 25) ** 2)))
     rotation = -2 * math.sqrt(chroma**7 / (chroma**7 + 25**7)) * math.sin(twist)
     return math.sqrt(of_light**2 + of_chroma**2 + of_hue**2 + rotation * of_chroma * of_hue)
+
+
+def convolution(image, weight, bias, stride=1):
+    """Sums over (channels, height, width) patches, padded with zeros where the window is of three by three."""
+    size = weight.shape[-1]
+    padded = np.pad(image, ((0, 0), *((size // 2 if size == 3 else 0,) * 2,) * 2))
+    patches = np.lib.stride_tricks.sliding_window_view(padded, (size, size), (1, 2))[:, ::stride, ::stride]
+    return np.einsum("iyxab,oiab->oyx", patches, weight, optimize=True) + bias[:, None, None]
+
+
+def pixel_shuffle(image):
+    """Four channels become two by two pixels."""
+    channels, height, width = image.shape
+    out = np.empty((channels // 4, 2 * height, 2 * width))
+    for c, y, x in np.ndindex(channels // 4, 2, 2):
+        out[c, y::2, x::2] = image[4 * c + 2 * y + x]
+    return out
+
+
+def unet(image, weights):
+    """The noise in four planes."""
+
+    def layer(name, image, stride=1):
+        return convolution(image, weights[f"{name}.weight"], weights[f"{name}.bias"], stride)
+
+    def repeated(place, image):
+        number = 0
+        while f"{place}.{number}.weight" in weights:
+            image = np.maximum(layer(f"{place}.{number}", image), 0)
+            number += 1
+        return image
+
+    top = repeated("e0", np.maximum(layer("inp", image), 0))
+    middle = repeated("e1", np.maximum(layer("d0", top, stride=2), 0))
+    bottom = repeated("m", np.maximum(layer("d1", middle, stride=2), 0))
+    middle = repeated("f1", pixel_shuffle(layer("u1", bottom)) + middle)
+    top = repeated("f0", pixel_shuffle(layer("u0", middle)) + top)
+    return layer("out", top)

@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from isp.atomic import atomic_file
-from isp.denoisers.cnn.weights import save
+from isp.denoisers.cnn.trained import Trained, load, save
 from isp.training import patches
-from isp.training.network import INPUT_SCALE, Network, Shape, to_arrays
+from isp.training.card import card, digest
+from isp.training.neighbours import patches_of, without_truth
+from isp.training.network import INPUT_SCALE, Network, Shape, shape_of, to_arrays
 from isp.training.objectives import with_truth
-from isp.training.scenes import charts, digest, leaves, photograph, pictures
-from isp.training.trainer import Objective, Patches, Plan, Report, train
+from isp.training.raws import raw_files, stabilised_mosaics
+from isp.training.scenes import charts, leaves, photograph, pictures
+from isp.training.trainer import Objective, Patches, Plan, Report, Validate, train
 from isp.training.validation import Validation
 
 BATCH = 8
 HELD_OUT = 20  # every so many-th picture is for validation
 LEAVES = 80  # pictures of dead leaves among photographs; four times as many where there are none
+_CHECKS = 16  # batches of noisy files that the training does not see
 
 
 def train_denoiser(
     folders: Sequence[Path], out: Path, *, steps: int = 30_000, seed: int = 0, learning_rate: float = 2e-3,
-    shape: Shape = Shape(), device: str = "cpu", report: Callable[[Report], None],
+    shape: Shape = Shape(), initial: Path | None = None, device: str = "cpu", report: Callable[[Report], None],
 ) -> None:  # fmt: skip
     """Train the network on folders of clean pictures, with dead leaves and charts among them.
 
@@ -44,7 +53,9 @@ def train_denoiser(
     learning_rate : float
         The highest.
     shape : Shape
-        Of the network.
+        Of the network, where no weights are given.
+    initial : path, optional
+        Weights to begin with, instead of random ones.
     device : str
         As torch names it: "cpu", "cuda".
     report : callable
@@ -60,27 +71,17 @@ def train_denoiser(
     learnt = [path for path in files if path not in set(held_out)]
     scenes = [photograph(path) for path in learnt] + leaves(LEAVES if files else 4 * LEAVES) + charts()
     checked = [photograph(path) for path in held_out] or leaves(4 * LEAVES + 24)[-24:]
+    start = None
+    if initial is not None:
+        weights = load(initial)
+        start, shape = _tensors(weights), shape_of(weights.arrays)
     plan = Plan(steps, seed, learning_rate, shape, digest(files))
 
     def batch(step: int) -> patches.Batch:
         return patches.batch(scenes, seed, step, BATCH)
 
-    _finish(plan, batch, with_truth, Validation(checked), out, device, None, report, files)
-
-
-def _finish(
-    plan: Plan, batch: Patches, objective: Objective, validation: Callable[[Network], float], out: Path, device: str,
-    initial: dict[str, Tensor] | None, report: Callable[[Report], None], files: Sequence[Path],
-) -> None:  # fmt: skip
-    """Train, and write the best weights and what they come from."""
-    last = Report(0, plan.steps, 0.0, None, 0.0, 0.0)
-    for result in train(plan, batch, objective, validation, Path(f"{out}.checkpoint"), device=device, initial=initial):
-        if isinstance(result, Report):
-            last = result
-            report(result)
-        else:
-            save(out, to_arrays(result), scale=INPUT_SCALE, overwrite=True)
-            _write_card(out, plan, files, last)
+    made = f"{LEAVES if files else 4 * LEAVES} pictures of dead leaves, {len(charts())} of charts"
+    _train(plan, batch, with_truth, Validation(checked), out, device, start, report, partial(card, plan, paths=files, made=made))
 
 
 def adapt_denoiser(
@@ -119,5 +120,27 @@ def adapt_denoiser(
         losses = [without_truth(network, tuple(t.to(device) for t in tensors), 0.0).item() for tensors in fixed]
         return -10 * math.log10(sum(losses) / len(losses))
 
-    start = {name: torch.from_numpy(array) for name, array in weights.arrays.items()}
-    _finish(plan, batch, without_truth, validation, out, device, start, report, paths)
+    text = partial(card, plan, paths=paths, made="nothing; begun with other weights")
+    _train(plan, batch, without_truth, validation, out, device, _tensors(weights), report, text)
+
+
+def _tensors(weights: Trained) -> dict[str, Tensor]:
+    return {name: torch.from_numpy(array) for name, array in weights.arrays.items()}
+
+
+def _train(
+    plan: Plan, batch: Patches, objective: Objective, validation: Validate, out: Path, device: str,
+    start: dict[str, Tensor] | None, report: Callable[[Report], None], text: Callable[[Report], str],
+) -> None:  # fmt: skip
+    """Train, and write the best weights with the card that tells of them."""
+    last = Report(0, plan.steps, 0.0, None, 0.0, 0.0)
+    for result in train(plan, batch, objective, validation, Path(f"{out}.checkpoint"), device=device, initial=start):
+        if isinstance(result, Report):
+            last = result
+            report(result)
+        else:
+            network = Network(plan.shape)
+            network.load_state_dict(result)
+            save(out, to_arrays(network.settled()), INPUT_SCALE)
+            with atomic_file(f"{out}.md", overwrite=True) as file:
+                file.write(text(last).encode())

@@ -5,8 +5,6 @@ Every scene is uint16 (h, w, 3), linear light in sRGB primaries, 65535 = the bri
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -34,14 +32,6 @@ def pictures(folder: Path) -> list[Path]:
     if not found:
         raise TrainingError(f"{printable(folder)}: no pictures there; give a folder with {', '.join(sorted(SUFFIXES))}")
     return found
-
-
-def digest(paths: Iterable[Path]) -> str:
-    """Return the SHA-256 of the contents of files, in order."""
-    total = hashlib.sha256()
-    for path in paths:
-        total.update(path.read_bytes())
-    return total.hexdigest()
 
 
 def photograph(path: Path) -> Scene:

@@ -24,7 +24,7 @@ _CLIP = 1.0  # of the gradient's norm
 Tensors = tuple[Tensor, ...]
 Patches = Callable[[int], Any]  # the arrays of a step
 Objective = Callable[[Network, Tensors, float], Tensor]  # the loss of a step, by how much of the training is done
-Validation = Callable[[Network], float]  # dB
+Validate = Callable[[Network], float]  # dB
 
 
 class Plan(NamedTuple):
@@ -126,7 +126,7 @@ class _Pace:
 
 
 def train(
-    plan: Plan, patches: Patches, objective: Objective, validation: Validation, checkpoint: Path, *,
+    plan: Plan, patches: Patches, objective: Objective, validation: Validate, checkpoint: Path, *,
     device: str = "cpu", initial: dict[str, Tensor] | None = None, validate_every: int = 1000,
 ) -> Iterator[Report | dict[str, Tensor]]:  # fmt: skip
     """Train, and yield reports; the last thing yielded is the best weights.
@@ -195,7 +195,7 @@ def _follow(state: _State) -> None:
 
 
 @torch.no_grad()
-def _validate(state: _State, plan: Plan, validation: Validation) -> float:
+def _validate(state: _State, plan: Plan, validation: Validate) -> float:
     """Keep the averaged weights if they are the best so far; return their PSNR."""
     network = Network(plan.shape).to(next(state.network.parameters()).device)
     network.load_state_dict(state.average)

@@ -7,7 +7,7 @@ in the same order wherever it lies in a tile.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,13 +35,13 @@ class Convolution:
         places = 4 if layer.size == 1 else 1  # of a pixel's results, after the shuffle
         outputs, inputs = layer.outputs // places, PLANES if layer.name == "inp" else whole(layer.inputs)
         self.pixels, vectors = block(whole(outputs))
+        channels, depth = vectors * LANES, layer.size * inputs
+        more = (0, inputs - layer.inputs), (0, whole(outputs) - outputs)
         weight = weight.reshape(outputs, places, *layer.shape[1:]).transpose(1, 3, 4, 2, 0)
-        more = (0, inputs - layer.inputs), (0, -outputs % LANES)
-        weight = np.pad(weight, ((0, 0), (0, 0), (0, 0), *more))
-        weight = weight.reshape(places, layer.size, layer.size * inputs, -1, vectors * LANES)
-        weight = weight.transpose(0, 3, 1, 2, 4)
-        self._weights = np.ascontiguousarray(weight).reshape(-1, *weight.shape[2:])
-        self._bias = np.pad(bias.reshape(outputs, places).T, ((0, 0), more[1])).reshape(-1, vectors * LANES)
+        weight = np.pad(weight, ((0, 0), (0, 0), (0, 0), *more)).reshape(places, layer.size, depth, -1, channels)
+        weight = np.ascontiguousarray(weight.transpose(0, 3, 1, 2, 4))
+        bias = np.ascontiguousarray(np.pad(bias.reshape(outputs, places).T, ((0, 0), more[1])))
+        self._weights, self._bias = weight.reshape(-1, layer.size, depth, channels), bias.reshape(-1, channels)
         put = _added if layer.size == 1 else _rectified if layer.relu else _subtracted
         self._kernel = _layer(self.pixels, vectors, layer.size, inputs, put)
 
@@ -94,7 +94,8 @@ def _subtracted(row, target, y, left, right):  # type: ignore[no-untyped-def]
 def _layer(pixels: int, vectors: int, size: int, inputs: int, put: Kernel) -> Kernel:
     """Return the kernel of a layer: rows of the target by blocks of sums."""
     stride, before = 2 if size == 2 else 1, size // 2 if size == 3 else 0
-    sums, channels = Sums(pixels, vectors, size, size * inputs, stride * inputs), vectors * LANES
+    sums: Any = Sums(pixels, vectors, size, size * inputs, stride * inputs)
+    channels = vectors * LANES
 
     @kernel
     def layer(top, bottom, left, right, source, weights, bias, rows, target):  # type: ignore[no-untyped-def]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from isp.denoisers.cnn.inference import MULTIPLE, Inference, context
 from isp.denoisers.cnn.mosaic import of_planes, pack, unpack
-from isp.denoisers.cnn.weights import Weights, load
+from isp.denoisers.cnn.trained import Trained, load
 from isp.errors import require_choice
 from isp.noise import NoiseModel
 
@@ -70,40 +70,40 @@ class Cnn:
     @property
     def halo(self) -> int:
         """Sites around a tile that its result depends on."""
-        return 2 * context(self._weights.network)
+        return 2 * context(self._trained.network)
 
     @property
     def card(self) -> str:
         """What the weights were trained on, how well they do, and their limits."""
-        return self._weights.card
+        return self._trained.card
 
     @functools.cached_property
-    def _weights(self) -> Weights:
+    def _trained(self) -> Trained:
         return load(None if self.weights is None else Path(self.weights))
 
     @functools.cached_property
     def _engine(self) -> Engine:
         if self.engine == "numba":
-            return Inference(self._weights.network, self._weights.arrays)
+            return Inference(self._trained.network, self._trained.arrays)
         from isp.denoisers.cnn.onnx import OnnxEngine
 
-        return OnnxEngine(self._weights)
+        return OnnxEngine(self._trained)
 
     def __call__(self, image: Array, noise: NoiseModel, /) -> Array:
         """Return a tile without its noise; its outermost `halo` sites are context and stay as they are."""
         result = image.copy()
-        share = of_planes(*(_share(noise.shot[c], noise.read[c]) for c in range(3)))
+        share = of_planes(*(taken(noise.shot[c], noise.read[c]) for c in range(3)))
         height, width = (size // 2 for size in image.shape)
         margin = self.halo // 2
         if share.any() and min(height, width) > 2 * margin:
             packed = np.empty((height, width, 4), np.float32)
             shot, read = of_planes(*noise.shot), of_planes(*noise.read)
-            pack(image, packed, shot, read, self._weights.scale)
-            unpack(self._engine(packed), margin, result, shot, read, self._weights.scale, share)
+            pack(image, packed, shot, read, self._trained.scale)
+            unpack(self._engine(packed), margin, result, shot, read, self._trained.scale, share)
         return result
 
 
-def _share(shot: float, read: float) -> float:
+def taken(shot: float, read: float) -> float:
     """Return how much of the network's result is taken, smoothly by the logarithm of the noise."""
     variance = _GREY * shot + read
     low, high = map(math.log, _FADE)

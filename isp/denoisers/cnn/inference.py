@@ -12,8 +12,7 @@ from isp.denoisers.cnn.network import Layer, reaches
 
 Array = NDArray[np.float32]
 
-LEVELS = 3
-MULTIPLE = 2 ** (LEVELS - 1)  # pixels of the packed mosaic that all levels have
+MULTIPLE = 4  # pixels of the packed mosaic that all levels have
 
 
 def context(network: tuple[Layer, ...]) -> int:

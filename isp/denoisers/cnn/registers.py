@@ -1,8 +1,8 @@
 """Sums of products in vector registers: the part of a convolution that takes the time.
 
-Numba has no vectors, and what LLVM makes of loops over them reaches a half of what a processor can. So this is written
-in LLVM's own terms: many sums are held in registers while values and weights stream past. The width of a vector is not
-the processor's: LLVM makes two or four registers of one where its own are narrower.
+Numba has no vectors, and what LLVM makes of loops over them reaches half of what a processor can do. So this is written
+in LLVM's own terms: many sums stay in registers while values and weights stream past. The width of a vector is not the
+processor's: where its registers are narrower, LLVM takes two or four of them for one.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ def block(channels: int) -> tuple[int, int]:
 
 
 class Sums:
-    """A function for kernels that computes a block of sums, ``pixels`` times ``vectors · LANES`` channels.
+    """A function for kernels that computes a block of sums: of some pixels, ``vectors · LANES`` channels each.
 
-    It takes ``(source, at, stride, weights, bias, block, target, to)`` and writes, at element ``to`` of a target that
-    has ``vectors · LANES`` channels per pixel, for each pixel p and channel c, in this order of summation,
+    Called as ``sums(source, at, stride, weights, bias, block, target, to)``, it writes, from element `to` of a target
+    with so many channels per pixel on, for each pixel p and channel c, summed in this order,
 
-    ``bias[block, c] + Σ_row Σ_k source[at + row · stride + p · step + k] · weights[block, row, k, c]``
+    ``bias[block, c] + Σ_row Σ_k source[at + row · stride + p · step + k] · weights[block, row, k, c]``.
 
-    Source and target are float32 arrays without gaps, of any number of dimensions, weights (blocks, rows, depth,
-    channels) and bias (blocks, channels) too. Products are added without rounding in between where the processor can.
+    All arrays are of float32 without gaps: weights (blocks, rows, depth, channels), bias (blocks, channels), source and
+    target of any shape. A product is added without being rounded first, where the processor can do that at once.
     """
 
     def __init__(self, pixels: int, vectors: int, rows: int, depth: int, step: int) -> None:
@@ -50,55 +50,85 @@ class Sums:
         from numba import types
 
         whole: Any = types.intp
-        return types.void(source, whole, whole, weights, bias, whole, target, whole), self._generated
+        if any(array.layout != "C" for array in (source, weights, bias, target)):
+            return None  # there is no such function
+        return types.void(source, whole, whole, weights, bias, whole, target, whole), self._written
 
-    def _generated(self, context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        from llvmlite import ir
-        from numba.core.cgutils import alloca_once, for_range, get_or_insert_function
-
-        vector, whole = ir.VectorType(ir.FloatType(), LANES), context.get_value_type(signature.args[1])
+    def _written(self, context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         source, weights, bias, target = (
             context.make_array(signature.args[n])(context, builder, arguments[n]).data for n in (0, 3, 4, 6)
         )
-        at, stride, block, to = (arguments[n] for n in (1, 2, 5, 7))
-        channels = self.vectors * LANES
-        product = get_or_insert_function(
-            builder.module, ir.FunctionType(vector, [vector] * 3), f"llvm.fmuladd.v{LANES}f32"
+        at, stride, number, to = (arguments[n] for n in (1, 2, 5, 7))
+        write, channels = _Writer(builder), self.vectors * LANES
+        sums = [[write.variable() for _ in range(self.vectors)] for _ in range(self.pixels)]
+        first = write.moved(bias, number, channels)
+        for vector in range(self.vectors):
+            start = write.loaded(first, vector * LANES)
+            for of_pixel in sums:
+                builder.store(start, of_pixel[vector])
+        weights = write.moved(weights, number, self.rows * self.depth * channels)
+        with write.repeated(self.rows) as row:
+            values = write.moved(source, builder.add(at, builder.mul(row.index, stride)))
+            of_row = write.moved(weights, row.index, self.depth * channels)
+            with write.repeated(self.depth) as k:
+                value, weight = write.moved(values, k.index), write.moved(of_row, k.index, channels)
+                factors = [write.loaded(weight, vector * LANES) for vector in range(self.vectors)]
+                for pixel, of_pixel in enumerate(sums):
+                    write.add_products(write.spread(value, pixel * self.step), factors, of_pixel)
+        target = write.moved(target, to)
+        for pixel, of_pixel in enumerate(sums):
+            for vector, total in enumerate(of_pixel):
+                write.stored(total, target, pixel * channels + vector * LANES)
+        return context.get_dummy_value()
+
+
+class _Writer:
+    """What `Sums` says to LLVM: addresses are of single values, vectors lie anywhere."""
+
+    def __init__(self, builder: Any) -> None:
+        from llvmlite import ir
+        from numba.core import cgutils
+
+        tools: Any = cgutils
+        self._builder, self._tools = builder, tools
+        self._vector, self._whole, self._place = ir.VectorType(ir.FloatType(), LANES), ir.IntType(64), ir.IntType(32)
+        self._undefined = ir.Constant(self._vector, ir.Undefined)
+        self._everywhere = ir.Constant(ir.VectorType(self._place, LANES), [0] * LANES)
+        self._product = tools.get_or_insert_function(
+            builder.module, ir.FunctionType(self._vector, [self._vector] * 3), f"llvm.fmuladd.v{LANES}f32"
         )
 
-        def address(start, *offset, step=1):  # type: ignore[no-untyped-def]
-            for part in offset:
-                start = builder.gep(start, [builder.mul(part, whole(step)) if step != 1 else part])
-            return start
+    def variable(self) -> Any:
+        """Return a vector that LLVM will keep in a register."""
+        return self._tools.alloca_once(self._builder, self._vector)
 
-        def load(start, number):  # type: ignore[no-untyped-def]
-            place = builder.bitcast(builder.gep(start, [whole(number * LANES)]), vector.as_pointer())
-            return builder.load(place, align=4)
+    def repeated(self, count: int) -> Any:
+        """Return the context of a loop, which has an index."""
+        return self._tools.for_range(self._builder, self._whole(count))
 
-        def repeated(scalar):  # type: ignore[no-untyped-def]
-            undefined = vector(ir.Undefined)
-            first = builder.insert_element(undefined, scalar, ir.IntType(32)(0))
-            return builder.shuffle_vector(first, undefined, ir.VectorType(ir.IntType(32), LANES)([0] * LANES))
+    def moved(self, start: Any, count: Any, length: int = 1) -> Any:
+        """Return an address so many lengths further on."""
+        return self._builder.gep(start, [self._builder.mul(count, self._whole(length))])
 
-        sums = [[alloca_once(builder, vector) for _ in range(self.vectors)] for _ in range(self.pixels)]
-        start = address(bias, block, step=channels)
-        for of_pixel in sums:
-            for number, total in enumerate(of_pixel):
-                builder.store(load(start, number), total)
-        weights = address(weights, block, step=channels * self.rows * self.depth)
-        with for_range(builder, whole(self.rows)) as row:
-            values = address(source, at, builder.mul(row.index, stride))
-            of_row = address(weights, row.index, step=channels * self.depth)
-            with for_range(builder, whole(self.depth)) as k:
-                value, weight = address(values, k.index), address(of_row, k.index, step=channels)
-                factors = [load(weight, number) for number in range(self.vectors)]
-                for pixel, of_pixel in enumerate(sums):
-                    x = repeated(builder.load(builder.gep(value, [whole(pixel * self.step)])))
-                    for factor, total in zip(factors, of_pixel, strict=True):
-                        builder.store(builder.call(product, [x, factor, builder.load(total)]), total)
-        target = address(target, to)
-        for pixel, of_pixel in enumerate(sums):
-            for number, total in enumerate(of_pixel):
-                place = builder.gep(target, [whole(pixel * channels + number * LANES)])
-                builder.store(builder.load(total), builder.bitcast(place, vector.as_pointer()), align=4)
-        return context.get_dummy_value()
+    def loaded(self, start: Any, offset: int) -> Any:
+        """Return the vector at an address."""
+        return self._builder.load(self._as_vector(start, offset), align=4)
+
+    def stored(self, variable: Any, start: Any, offset: int) -> None:
+        """Store a variable at an address."""
+        self._builder.store(self._builder.load(variable), self._as_vector(start, offset), align=4)
+
+    def spread(self, start: Any, offset: int) -> Any:
+        """Return a vector of nothing but the value at an address."""
+        value = self._builder.load(self._builder.gep(start, [self._whole(offset)]))
+        first = self._builder.insert_element(self._undefined, value, self._place(0))
+        return self._builder.shuffle_vector(first, self._undefined, self._everywhere)
+
+    def add_products(self, value: Any, factors: list[Any], sums: list[Any]) -> None:
+        """Add to each sum a value times its factor."""
+        for factor, total in zip(factors, sums, strict=True):
+            added = self._builder.call(self._product, [value, factor, self._builder.load(total)])
+            self._builder.store(added, total)
+
+    def _as_vector(self, start: Any, offset: int) -> Any:
+        return self._builder.bitcast(self._builder.gep(start, [self._whole(offset)]), self._vector.as_pointer())

@@ -1,4 +1,4 @@
-"""The network's weights: those in the package, whose hash is known, or a file of the user's own."""
+"""The trained network: the weights in the package, whose hash is known, or a file of the user's own."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import io
 import os
 import zipfile
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from isp.denoisers.cnn.network import Layer, from_shapes
+from isp.atomic import atomic_file
 from isp.errors import DenoiserError, printable
 
 Array = NDArray[np.float32]
@@ -24,8 +25,8 @@ SHA256 = "72294bfab7364629e9c433e3113ed021dc1904b2ba9c5614c721f1674ed16e12"
 CARD = FOLDER / "card.md"
 
 
-class Weights(NamedTuple):
-    """A trained network.
+class Trained(NamedTuple):
+    """A network with its weights.
 
     Attributes
     ----------
@@ -46,7 +47,7 @@ class Weights(NamedTuple):
 
 
 @functools.lru_cache(maxsize=4)
-def load(path: Path | None = None) -> Weights:
+def load(path: Path | None = None) -> Trained:
     """Return the weights of a file, by default those in the package.
 
     A file is an ``.npz`` of float32 arrays: ``scale``, and ``NAME.weight`` and ``NAME.bias`` of every layer.
@@ -74,7 +75,7 @@ def load(path: Path | None = None) -> Weights:
         reason = " ".join(str(error).split())
         raise DenoiserError(f"{printable(path)} holds no weights of the denoiser 'cnn': {reason}") from error
     card = CARD.read_text("utf-8") if shipped else f"The user's own weights: {printable(path)}, SHA-256 {digest}."
-    return Weights(network, arrays, scale, card)
+    return Trained(network, arrays, scale, card)
 
 
 def _scale(arrays: dict[str, Array]) -> np.float32:
@@ -90,6 +91,6 @@ def _scale(arrays: dict[str, Array]) -> np.float32:
 
 def save(path: str | os.PathLike[str], arrays: dict[str, Array], scale: float) -> None:
     """Write a file that `load` reads; the same arrays make the same bytes."""
-    ordered = {name: np.ascontiguousarray(arrays[name], np.float32) for name in sorted(arrays)}
-    with open(path, "wb") as file:
-        np.savez(file, scale=np.float32(scale), **ordered)
+    ordered: dict[str, Any] = {name: np.ascontiguousarray(arrays[name], np.float32) for name in sorted(arrays)}
+    with atomic_file(path, overwrite=True) as file:
+        np.savez(file, allow_pickle=False, scale=np.float32(scale), **ordered)

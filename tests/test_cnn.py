@@ -1,0 +1,287 @@
+"""The small CNN: its kernels against plain NumPy and torch, tiles, weights, and what it does where noise is low."""
+
+import hashlib
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from isp.denoisers.cnn import Cnn, trained
+from isp.denoisers.cnn.denoiser import taken
+from isp.denoisers.cnn.inference import MULTIPLE, Inference
+from isp.denoisers.cnn.network import from_shapes, layers, reaches
+from isp.denoisers.host import denoised
+from isp.errors import DenoiserError, ParameterError
+from isp.noise import NoiseModel
+from isp.stabilise import stabilise, unstabilise
+
+from . import naive
+
+NOISE = NoiseModel((1e-3, 8e-4, 1.2e-3), (1e-5, 8e-6, 2e-5))
+NETWORKS = (
+    layers((32, 48, 64), (2, 1, 1, 1, 2)),
+    layers((16, 80, 16), (0, 1, 0, 0, 1)),
+    layers((20, 24, 50), (1, 0, 2, 1, 0)),  # widths that are no whole vectors
+)
+seeds = st.integers(0, 2**32 - 1)
+
+
+def random_arrays(network, seed=0, *, bias=0.1):
+    """Weights that keep the size of what goes through them."""
+    random = np.random.default_rng(seed)
+    arrays = {}
+    for layer in network:
+        spread = np.sqrt((2 if layer.relu else 1) / (layer.inputs * layer.size**2))
+        arrays[f"{layer.name}.weight"] = (random.standard_normal(layer.shape) * spread).astype(np.float32)
+        arrays[f"{layer.name}.bias"] = (random.standard_normal(layer.outputs) * bias).astype(np.float32)
+    return arrays
+
+
+def planes(seed, height, width):
+    return np.random.default_rng(seed).standard_normal((height, width, 4)).astype(np.float32)
+
+
+def mosaic(seed, height, width):
+    return np.random.default_rng(seed).random((height, width), np.float32)
+
+
+def inner(array, margin):
+    height, width = array.shape[:2]
+    return array[margin : height - margin, margin : width - margin]
+
+
+# --- the network -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("size", [(0, 0), (1, 3), (20, 40)])
+def test_the_network_is_what_plain_numpy_makes_of_it(network, size):
+    arrays = random_arrays(network)
+    inference = Inference(network, arrays)
+    packed = planes(1, *(2 * inference.context + MULTIPLE * (1 + n) for n in size))
+    expected = packed - naive.unet(packed.transpose(2, 0, 1).astype(float), arrays).transpose(1, 2, 0)
+    kept, result = packed.copy(), inference(packed)
+    np.testing.assert_array_equal(packed, kept)
+    np.testing.assert_allclose(inner(result, inference.context), inner(expected, inference.context), atol=2e-5)
+
+
+def test_the_network_is_torchs():
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    from torch.nn.functional import conv2d, pixel_shuffle, relu
+
+    network = NETWORKS[0]
+    arrays = random_arrays(network)
+    inference = Inference(network, arrays)
+    packed = planes(2, 96, 112)
+    held, at = [], torch.from_numpy(packed.transpose(2, 0, 1)[None])
+    for layer in network:
+        weight, bias = (torch.from_numpy(arrays[f"{layer.name}.{kind}"]) for kind in ("weight", "bias"))
+        if layer.size == 2:
+            held.append(at)
+        at = conv2d(at, weight, bias, stride=2 if layer.size == 2 else 1, padding=layer.size // 2 * (layer.size == 3))
+        at = relu(at) if layer.relu else at
+        at = pixel_shuffle(at, 2) + held.pop() if layer.size == 1 else at
+    expected = packed - at[0].numpy().transpose(1, 2, 0)
+    np.testing.assert_allclose(
+        inner(inference(packed), inference.context), inner(expected, inference.context), atol=2e-5
+    )
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_a_result_depends_on_the_context_and_on_nothing_beyond(network):
+    inference, reach = Inference(network, random_arrays(network)), reaches(network)[0]
+    context = inference.context
+    assert 0 <= context - reach < MULTIPLE
+    packed = planes(3, 2 * context + MULTIPLE, 2 * context + MULTIPLE)
+    expected = inner(inference(packed), context)
+    beyond = np.full_like(packed, np.nan)
+    inner(beyond, context - reach)[:] = inner(packed, context - reach)
+    np.testing.assert_array_equal(inner(inference(beyond), context), expected)
+    packed[context - reach] += 1
+    assert (inner(inference(packed), context) != expected).any()
+
+
+# --- the denoiser ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory):
+    """A denoiser with random weights in a file."""
+    path = tmp_path_factory.mktemp("weights") / "own.npz"
+    trained.save(path, random_arrays(NETWORKS[0], bias=0.3), 0.1)
+    return Cnn(str(path))
+
+
+def test_a_tile_is_stabilised_scaled_freed_of_noise_and_restored(own):
+    image = mosaic(5, 2 * own.halo + 24, 2 * own.halo + 40)
+    packed = np.empty((4, *(size // 2 for size in image.shape)))
+    for plane, colour in enumerate((0, 1, 1, 2)):
+        sites = image[plane // 2 :: 2, plane % 2 :: 2]
+        packed[plane] = stabilise(sites, NOISE.shot[colour], NOISE.read[colour])
+    packed -= naive.unet(0.1 * packed, random_arrays(NETWORKS[0], bias=0.3)) / 0.1
+    expected = np.empty_like(image)
+    for plane, colour in enumerate((0, 1, 1, 2)):
+        sites = unstabilise(packed[plane].astype(np.float32), NOISE.shot[colour], NOISE.read[colour])
+        expected[plane // 2 :: 2, plane % 2 :: 2] = sites
+    kept, result = image.copy(), own(image, NOISE)
+    np.testing.assert_array_equal(image, kept)
+    np.testing.assert_allclose(inner(result, own.halo), inner(expected, own.halo), rtol=1e-4, atol=1e-5)
+    inner(result, own.halo)[:] = inner(image, own.halo)
+    np.testing.assert_array_equal(result, image)  # the halo is the caller's
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    st.integers(1, 150), st.integers(1, 330), st.sampled_from([64, 72, 120, 1024]),
+    st.sampled_from([(0, 0), (0, 1), (1, 0), (1, 1)]), seeds,
+)  # fmt: skip
+def test_tiles_change_no_bit(own, height, width, tile, corner, seed):
+    image = mosaic(seed, height, width)
+    whole = denoised(image, own, NOISE, corner=corner, tile=4096)
+    np.testing.assert_array_equal(denoised(image, own, NOISE, corner=corner, tile=tile), whole)
+
+
+def test_threads_change_no_bit(own, monkeypatch):
+    image, results = mosaic(6, 301, 257), []
+    for threads in "1", "3":
+        monkeypatch.setenv("ISP_NUM_THREADS", threads)
+        results.append(denoised(image, own, NOISE, tile=64))
+    np.testing.assert_array_equal(*results)
+
+
+def test_where_noise_is_low_the_image_stays_as_it_is(own):
+    image = mosaic(7, 2 * own.halo + 8, 2 * own.halo + 8)
+    for model in (NoiseModel((0.0,) * 3, (0.0,) * 3), NoiseModel((1e-6,) * 3, (1e-8,) * 3)):
+        np.testing.assert_array_equal(own(image, model), image)
+    assert (inner(own(image, NoiseModel((1e-4,) * 3, (0.0,) * 3)), own.halo) != inner(image, own.halo)).all()
+
+
+def test_more_is_taken_as_noise_grows_smoothly():
+    shots = np.geomspace(1e-7, 1e-3, 400)
+    shares = [taken(shot, 0.0) for shot in shots]
+    assert shares[0] == 0 and shares[-1] == 1
+    steps = np.diff(shares)
+    assert (steps >= 0).all() and steps.max() < 0.03
+    assert taken(0.0, 1e-4) == 1
+
+
+def test_the_two_greens_are_treated_alike(own):
+    """Of grey without structure, mirrored so that the greens change places, the result is mirrored."""
+    share = NoiseModel((1e-3, 5e-6, 1e-3), (0.0, 0.0, 0.0))
+    image = mosaic(8, 2 * own.halo + 8, 2 * own.halo + 8)
+    change = inner(own(image, share) - image, own.halo)
+    assert np.abs(change[0::2, 1::2]).max() < np.abs(change[0::2, 0::2]).max()
+
+
+# --- ONNX Runtime ----------------------------------------------------------------------------------------------------
+
+
+def test_onnx_runtime_agrees(own):
+    for name in "onnx", "onnxruntime":
+        pytest.importorskip(name, reason=f"{name} is not installed")
+    image = mosaic(9, 201, 131)
+    ours, theirs = (denoised(image, engine, NOISE, tile=64) for engine in (own, Cnn(own.weights, engine="onnx")))
+    np.testing.assert_allclose(theirs, ours, atol=1e-4)
+    assert (theirs != image).any()
+
+
+def test_an_exported_file_says_all_that_is_needed_to_use_it(own, tmp_path):
+    onnx = pytest.importorskip("onnx", reason="onnx is not installed")
+    from isp.denoisers.cnn.onnx import export
+
+    export(trained.load(Path(own.weights)), tmp_path / "cnn.onnx")
+    model = onnx.load(tmp_path / "cnn.onnx")
+    facts = {entry.key: entry.value for entry in model.metadata_props}
+    assert float(facts["scale"]) == pytest.approx(0.1) and own.card == facts["card"]
+
+
+def test_without_onnx_runtime_the_engine_says_what_to_install(own, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(DenoiserError, match=r'needs onnxruntime: pip install "isp\[onnx\]"'):
+        Cnn(own.weights, engine="onnx")(mosaic(0, 200, 200), NOISE)
+
+
+# --- weights ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_weights_in_the_package_are_those_of_this_release_and_small():
+    content = trained.SHIPPED.read_bytes()
+    assert hashlib.sha256(content).hexdigest() == trained.SHA256
+    assert len(content) <= 1_000_000
+    denoiser = Cnn()
+    assert denoiser.domain == "mosaic" and denoiser.halo % denoiser.multiple == 0
+    assert denoiser.card == trained.CARD.read_text("utf-8")
+
+
+def test_weights_that_changed_are_refused(monkeypatch, tmp_path):
+    other = tmp_path / "cnn.npz"
+    other.write_bytes(trained.SHIPPED.read_bytes()[:-1] + b"x")
+    monkeypatch.setattr(trained, "SHIPPED", other)
+    trained.load.cache_clear()
+    with pytest.raises(DenoiserError, match=r"cnn\.npz is damaged: its SHA-256 is [0-9a-f]{64}, not .*install isp"):
+        Cnn().halo  # noqa: B018
+    trained.load.cache_clear()
+
+
+def test_saved_weights_are_the_same_bytes_and_come_back(tmp_path):
+    arrays = random_arrays(NETWORKS[1])
+    for name in "a.npz", "b.npz":
+        trained.save(tmp_path / name, dict(reversed(arrays.items())) if name == "b.npz" else arrays, 0.25)
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+    loaded = trained.load(tmp_path / "a.npz")
+    assert loaded.network == NETWORKS[1] and loaded.scale == 0.25
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(loaded.arrays[name], array)
+
+
+def _broken(change):
+    arrays = {"scale": np.float32(1), **random_arrays(NETWORKS[1])}
+    change(arrays)
+    return arrays
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda a: a.pop("scale"), "scale, one positive number, is missing"),
+        (lambda a: a.update(scale=np.float32(0)), "scale, one positive number"),
+        (lambda a: a.pop("d0.weight"), "d0.weight"),
+        (lambda a: a.pop("f0.0.bias"), r"f0\.0\.bias has shape None, not \(16,\)"),
+        (lambda a: a.update({"m.7.weight": a["f0.0.weight"]}), "m.0.bias|m.0.weight|m.7.weight"),
+        (lambda a: a.update({"u1.bias": a["u1.bias"][1:]}), r"u1\.bias has shape \(319,\), not \(320,\)"),
+        (lambda a: a.update({"u1.bias": a["u1.bias"].astype(float)}), r"u1\.bias is not of finite float32"),
+        (lambda a: a["out.bias"].fill(np.nan), r"out\.bias is not of finite float32"),
+        (lambda a: a.update({"out.bias": np.array([print])}), "llow_pickle"),
+    ],
+)
+def test_a_file_with_other_arrays_is_refused(tmp_path, change, message):
+    path = tmp_path / "own.npz"
+    np.savez(path, **_broken(change))
+    with pytest.raises(DenoiserError, match=f"own.npz holds no weights of the denoiser 'cnn': .*({message})"):
+        Cnn(str(path))(mosaic(0, 8, 8), NOISE)
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04 cut", b"\x93NUMPY\x01\x00v\x00"])
+def test_a_file_that_is_no_npz_is_refused(tmp_path, content):
+    path = tmp_path / "own.npz"
+    path.write_bytes(content)
+    with pytest.raises(DenoiserError, match=r"own\.npz holds no weights"):
+        Cnn(str(path)).halo  # noqa: B018
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(DenoiserError, match=r"none\.npz: cannot be read: No such file"):
+        Cnn(str(tmp_path / "none.npz")).halo  # noqa: B018
+
+
+def test_an_engine_that_does_not_exist_is_refused():
+    with pytest.raises(ParameterError, match="Cnn: engine = 'tpu' is not allowed; give one of numba, onnx"):
+        Cnn(engine="tpu")
+
+
+def test_shapes_say_which_network_it_is():
+    for network in NETWORKS:
+        assert from_shapes({name: array.shape for name, array in random_arrays(network).items()}) == network
