@@ -22,13 +22,14 @@ from isp.frame import Frame, Meta, Rectangle, Space
 from isp.opcode_writer import pack_opcodes
 
 TILE = 256  # pixels a side, as Adobe's converter cuts them
+_TILE_UNIT = 16  # pixels, of which TIFF wants tiles to be multiples
 
 _BYTE, _ASCII, _SHORT, _LONG, _RATIONAL, _UNDEFINED, _SRATIONAL, _DOUBLE = 1, 2, 3, 4, 5, 7, 10, 12  # types of TIFF
 _CFA, _LINEAR_RAW, _LOSSLESS_JPEG = 32803, 34892, 7
-_ORIENTATION, _EXIF = 274, 34665
+_PHOTOMETRIC, _ORIENTATION, _EXIF = 262, 274, 34665
 _FIRST_DIRECTORY = 4  # where TIFF says where its first directory is
 _D65 = 21
-_LARGEST_DENOMINATOR = 10_000
+_LARGEST = 2**31 - 1  # number in a fraction with a sign
 
 Tag = tuple[int, int, int, Any, bool]  # as tifffile takes them: code, type, count, value, write once
 
@@ -68,49 +69,62 @@ def write_dng(frame: Frame, path: str | os.PathLike[str], *, lossless: bool = Fa
     if frame.space is not Space.RAW:
         raise ParameterError(f"write_dng: the frame is {frame.space.name}; give what the sensor measured, RAW")
     options: dict[str, Any] = {"data": frame.data}
-    if lossless:
+    width = _tile_width(frame.data.shape[1]) if lossless else 0
+    if width:
         options = {
-            "data": _tiles(frame.data), "shape": frame.data.shape, "dtype": frame.data.dtype, "tile": (TILE, TILE),
-            "compression": _LOSSLESS_JPEG,
+            "data": _tiles(frame.data, width), "shape": frame.data.shape, "dtype": frame.data.dtype,
+            "tile": (TILE, width), "compression": _LOSSLESS_JPEG,
         }  # fmt: skip
-    photometric = _LINEAR_RAW if frame.meta.monochrome else _CFA
     with atomic_file(path, overwrite=overwrite) as file:
         tifffile.imwrite(
-            file, byteorder="<", photometric=photometric, metadata=None, software=False, extratags=_tags(frame.meta),
+            file, byteorder="<", photometric=_CFA, metadata=None, software=False, extratags=_tags(frame.meta),
             **options,
         )  # fmt: skip
-        _append_exif(file, frame.meta)
+        _amend(file, frame.meta)
     return Path(path)
 
 
-def _append_exif(file: BinaryIO, meta: Meta) -> None:
-    """Put the EXIF directory, which tifffile cannot write, behind the rest, and the main one again, pointing to it."""
+def _amend(file: BinaryIO, meta: Meta) -> None:
+    """Put the EXIF directory behind the rest, and the main one again with what tifffile refuses to write."""
     end = file.seek(0, os.SEEK_END)
     at = end + file.write(bytes(end % 2))
     file.seek(_FIRST_DIRECTORY)
     file.seek(*struct.unpack("<L", file.read(4)))
     (count,) = struct.unpack("<H", file.read(2))
-    entries = [file.read(12) for _ in range(count)]
-    entries.append(struct.pack("<HHLL", _EXIF, _LONG, 1, at))
-    entries.sort(key=lambda entry: int.from_bytes(entry[:2], "little"))
+    entries = {code: file.read(10) for (code,) in (struct.unpack("<H", file.read(2)) for _ in range(count))}
+    entries[_EXIF] = struct.pack("<HLL", _LONG, 1, at)
+    if meta.monochrome:
+        entries[_PHOTOMETRIC] = struct.pack("<HLL", _SHORT, 1, _LINEAR_RAW)
     details = exposure_directory(meta, at)
     file.seek(at)
-    file.write(details + struct.pack("<H", len(entries)) + b"".join(entries) + bytes(4))
+    file.write(details + struct.pack("<H", len(entries)))
+    file.writelines(struct.pack("<H", code) + entries[code] for code in sorted(entries))
+    file.write(bytes(4))
     file.seek(_FIRST_DIRECTORY)
     file.write(struct.pack("<L", at + len(details)))
 
 
-def _tiles(mosaic: NDArray[np.uint16]) -> Iterator[bytes]:
+def _tile_width(width: int) -> int:
+    """Return how wide the tiles of a picture are; 0 if it is too narrow for any.
+
+    LibRaw 0.22 garbles tiles that are wider than the picture, or half as wide.
+    """
+    return next((tile for tile in range(TILE, 0, -_TILE_UNIT) if tile <= width and 2 * tile != width), 0)
+
+
+def _tiles(mosaic: NDArray[np.uint16], width: int) -> Iterator[bytes]:
     """Return the compressed tiles, row by row; those at the edges repeat the last cell of the pattern."""
     import imagecodecs
 
-    rows, columns = (_continued(side, side + -side % TILE) for side in mosaic.shape)
+    rows, columns = (
+        _continued(side, side + -side % tile) for side, tile in zip(mosaic.shape, (TILE, width), strict=True)
+    )
     bits = max(8, int(mosaic.max()).bit_length())
-    across = len(columns) // TILE
+    across = len(columns) // width
 
     def encode(number: int) -> bytes:
-        top, left = (TILE * place for place in divmod(number, across))
-        tile = mosaic[np.ix_(rows[top : top + TILE], columns[left : left + TILE])].reshape(TILE, TILE // 2, 2)
+        top, left = number // across * TILE, number % across * width
+        tile = mosaic[np.ix_(rows[top : top + TILE], columns[left : left + width])].reshape(TILE, width // 2, 2)
         return bytes(imagecodecs.jpeg8_encode(tile, lossless=True, predictor=1, bitspersample=bits))
 
     return in_order(encode, len(rows) // TILE * across, 1)
@@ -197,5 +211,7 @@ def _from_active(pattern: Any, active: Rectangle) -> Any:
 
 
 def _rationals(code: int, numbers: Iterable[float], kind: int = _RATIONAL) -> Tag:
-    ratios = [Fraction(float(number)).limit_denominator(_LARGEST_DENOMINATOR) for number in numbers]
+    values = [float(number) for number in numbers]
+    finest = _LARGEST // (1 + int(max(map(abs, values))))
+    ratios = [Fraction(value).limit_denominator(finest) for value in values]
     return code, kind, len(ratios), [part for ratio in ratios for part in ratio.as_integer_ratio()], True
