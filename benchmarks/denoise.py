@@ -2,11 +2,11 @@
 
     python -m benchmarks.denoise FOLDER...
 
-Every picture is turned back to linear light (Brooks et al., Unprocessing Images for Learned Raw Denoising, CVPR 2019),
-seen through a camera's colours, cut to an RGGB mosaic and given Poisson and Gaussian noise. Raw PSNR is of the mosaic in
-linear light; sRGB PSNR and SSIM are of the pictures that our chain makes of the clean and of the denoised mosaic, without
-tone curve. BM3D takes part if the package bm3d is installed, which is for non-commercial use; non-local means if OpenCV
-is. Both work on the four planes of the mosaic after the variance-stabilising transform.
+Every picture is turned back to linear light (Brooks et al., Unprocessing Images for Learned Raw Denoising, CVPR
+2019), seen through a camera's colours, cut to an RGGB mosaic and given Poisson and Gaussian noise. Raw PSNR is of the
+mosaic in linear light; sRGB PSNR and SSIM are of the pictures that our chain makes of the clean and of the denoised
+mosaic, without tone curve. BM3D takes part if the package bm3d is installed, which is for non-commercial use;
+non-local means if OpenCV is. Both work on the four planes of the mosaic after the variance-stabilising transform.
 """
 
 from __future__ import annotations
@@ -49,6 +49,9 @@ class Score(NamedTuple):
     srgb: float
     ssim: float
     seconds: float
+
+
+Scores = dict[tuple[str, tuple[float, float]], list[Score]]  # by method and level
 
 
 def frame_of(path: Path) -> Frame:
@@ -161,10 +164,11 @@ def score(clean: Frame, noisy: Frame, method: Callable[[Frame, NoiseModel], Imag
     return Score(psnr(result, clean.data), psnr(seen, truth), ssim(seen, truth), seconds)
 
 
-def scores(paths: list[Path], levels: Any, contestants: dict[str, Any]) -> dict[tuple[str, tuple[float, float]], list[Score]]:
+def scores(paths: list[Path], levels: Any, contestants: dict[str, Any]) -> Scores:
     """Return the scores of all pictures, by method and level."""
     result = defaultdict(list)
-    with click.progressbar(list(enumerate(paths)), file=click.get_text_stream("stderr"), label=paths[0].parent.name) as bar:
+    stderr = click.get_text_stream("stderr")
+    with click.progressbar(list(enumerate(paths)), file=stderr, label=paths[0].parent.name) as bar:
         for number, path in bar:
             clean = frame_of(path)
             for level in levels:
@@ -175,7 +179,7 @@ def scores(paths: list[Path], levels: Any, contestants: dict[str, Any]) -> dict[
     return result
 
 
-def table(found: dict[tuple[str, tuple[float, float]], list[Score]], levels: Any) -> Iterator[str]:
+def table(found: Scores, levels: Any) -> Iterator[str]:
     """Yield the lines of a table: mean raw PSNR / sRGB PSNR / SSIM at every level."""
     names = list(dict.fromkeys(name for name, _ in found))
     yield f"| method | {' | '.join(f'shot {shot:g}, read {read:g}' for shot, read in levels)} | s/MP |"
@@ -183,10 +187,10 @@ def table(found: dict[tuple[str, tuple[float, float]], list[Score]], levels: Any
     for name in names:
         cells = [np.mean([s[:3] for s in found[name, level]], axis=0) for level in levels]
         seconds = np.median([s.seconds for level in levels for s in found[name, level]])
-        yield f"| {name} | {' | '.join('%.2f / %.2f / %.4f' % tuple(cell) for cell in cells)} | {seconds:.2f} |"
+        yield f"| {name} | {' | '.join(f'{a:.2f} / {b:.2f} / {c:.4f}' for a, b, c in cells)} | {seconds:.2f} |"
 
 
-def harm(found: dict[tuple[str, tuple[float, float]], list[Score]], levels: Any) -> Iterator[str]:
+def harm(found: Scores, levels: Any) -> Iterator[str]:
     """Yield the lines of a table: at low noise, what is gained on average and on the worst picture."""
     yield "| shot, read | CNN, noise | mean gain in dB | worst picture's |"
     yield "| --- | --- | --- | --- |"

@@ -18,6 +18,7 @@ from .errors import ENVIRONMENT, INTERRUPTED, clear_line, leave
 from .info import info
 from .simulate import simulate
 from .stages import stages
+from .train import train_denoiser
 from .warmup import warmup
 
 EPILOG = """
@@ -64,6 +65,7 @@ cli.add_command(denoisers)
 cli.add_command(info)
 cli.add_command(simulate)
 cli.add_command(stages)
+cli.add_command(train_denoiser)
 cli.add_command(warmup)
 
 

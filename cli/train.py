@@ -26,7 +26,7 @@ Examples:
 @click.command("train-denoiser", epilog=EPILOG)
 @click.argument("data", nargs=-1, type=FilePath(), metavar="[FOLDER...]")
 @click.option("--out", type=FilePath(), required=True, metavar="FILE.npz", help="Weights to write.")
-@click.option("--noisy", is_flag=True, help="FOLDERs hold raw files, noisy as they are: learn from neighbouring pixels.")
+@click.option("--noisy", is_flag=True, help="FOLDERs hold raw files, noisy as they are: learn from neighbours.")
 @click.option(
     "--from", "initial", type=FilePath(), metavar="FILE.npz",
     help="Weights to begin with; default with --noisy those in the package, else random ones.",
@@ -47,8 +47,8 @@ def train_denoiser(
     """Train the small network that removes noise.
 
     Without --noisy, FOLDERs hold sRGB pictures, which are turned back to linear light, halved, and given the noise of a
-    sensor. An interrupted training goes on when the same command is given again: FILE.npz.checkpoint holds where it was.
-    Beside the weights, FILE.npz.md says how they were made. Needs torch: pip install "isp[train]".
+    sensor. An interrupted training goes on when the same command is given again: FILE.npz.checkpoint holds where it
+    was. Beside the weights, FILE.npz.md says how they were made. Needs torch: pip install "isp[train]".
     """
     from isp.atomic import check_target
     from isp.training import require_torch

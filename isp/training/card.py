@@ -38,10 +38,11 @@ def card(plan: Plan, last: Report, *, paths: Sequence[Path], made: str) -> str:
     files = f"{len(paths)} files in {', '.join(folders)}; SHA-256 of all, in order, {plan.data}" if paths else "none"
     widths, depths = plan.shape
     return "\n".join((
-        f"- Network: widths {', '.join(map(str, widths))}; convolutions at the five places {', '.join(map(str, depths))}",
+        f"- Network: channels {', '.join(map(str, widths))}; convolutions {', '.join(map(str, depths))}",
         f"- Files learnt from and validated with: {files}",
         f"- Made in code: {made}",
-        f"- Steps {plan.steps}, seed {plan.seed}, highest learning rate {plan.learning_rate:g}, torch {torch.__version__}",
+        f"- Steps {plan.steps}, seed {plan.seed}, highest learning rate {plan.learning_rate:g}",
+        f"- Computed with torch {torch.__version__}",
         f"- Validation: {last.best:.3f} dB",
         "",
     ))  # fmt: skip

@@ -17,7 +17,7 @@ from isp.denoisers.cnn.trained import Trained, load, save
 from isp.training import patches
 from isp.training.card import card, digest
 from isp.training.neighbours import patches_of, without_truth
-from isp.training.network import INPUT_SCALE, Network, Shape, shape_of, to_arrays
+from isp.training.network import INPUT_SCALE, USUAL, Network, Shape, shape_of, to_arrays
 from isp.training.objectives import with_truth
 from isp.training.raws import raw_files, stabilised_mosaics
 from isp.training.scenes import charts, leaves, photograph, pictures
@@ -32,7 +32,7 @@ _CHECKS = 16  # batches of noisy files that the training does not see
 
 def train_denoiser(
     folders: Sequence[Path], out: Path, *, steps: int = 30_000, seed: int = 0, learning_rate: float = 2e-3,
-    shape: Shape = Shape(), initial: Path | None = None, device: str = "cpu", report: Callable[[Report], None],
+    shape: Shape = USUAL, initial: Path | None = None, device: str = "cpu", report: Callable[[Report], None],
 ) -> None:  # fmt: skip
     """Train the network on folders of clean pictures, with dead leaves and charts among them.
 
@@ -81,7 +81,8 @@ def train_denoiser(
         return patches.batch(scenes, seed, step, BATCH)
 
     made = f"{LEAVES if files else 4 * LEAVES} pictures of dead leaves, {len(charts())} of charts"
-    _train(plan, batch, with_truth, Validation(checked), out, device, start, report, partial(card, plan, paths=files, made=made))
+    text = partial(card, plan, paths=files, made=made)
+    _train(plan, batch, with_truth, Validation(checked), out, device, start, report, text)
 
 
 def adapt_denoiser(

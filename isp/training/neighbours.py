@@ -23,8 +23,10 @@ _PAIRS = np.array([(0, 1), (1, 0), (0, 2), (2, 0), (1, 3), (3, 1), (2, 3), (3, 2
 _WEIGHT = 1.0  # of the second term
 
 
-def patches_of(mosaics: Sequence[NDArray[np.float32]], seed: int, step: int, count: int) -> tuple[NDArray[np.generic], ...]:
-    """Return stabilised patches, (n, 4, SIDE / 2, SIDE / 2), and which neighbours are drawn, (n, 2, SIDE / 4, SIDE / 4).
+def patches_of(
+    mosaics: Sequence[NDArray[np.float32]], seed: int, step: int, count: int
+) -> tuple[NDArray[np.generic], ...]:
+    """Return patches, (n, 4, SIDE / 2, SIDE / 2), and which neighbours are drawn of them, (n, 2, SIDE / 4, SIDE / 4).
 
     Parameters
     ----------

@@ -20,6 +20,9 @@ class Shape(NamedTuple):
     depths: tuple[int, int, int, int, int] = (2, 2, 2, 2, 2)
 
 
+USUAL = Shape()
+
+
 class Network(nn.Module):
     """Estimates the noise of a packed, stabilised mosaic: (n, 4, h, w), h and w multiples of 4.
 
@@ -28,7 +31,7 @@ class Network(nn.Module):
     its neighbourhood alone.
     """
 
-    def __init__(self, shape: Shape = Shape()) -> None:
+    def __init__(self, shape: Shape = USUAL) -> None:
         super().__init__()
         (high, middle, low), depths = shape
 
@@ -64,7 +67,6 @@ class Network(nn.Module):
             features = _chain(self.f0, functional.pixel_shuffle(self.u0(features), 2) + fine)
         estimate: Tensor = self.out(features.float()) / INPUT_SCALE
         return noisy - estimate
-
 
     def differences(self) -> Tensor:
         """Return the weights of the first layer less their mean over each kernel: of the level it sees nothing.

@@ -110,7 +110,7 @@ def _texture(
 
 
 def charts() -> list[Scene]:
-    """Return every chart of `isp.charts` in four sizes: lines, text, stars and plain surfaces, which photographs lack."""
+    """Return every chart of `isp.charts` in four sizes: lines, text, stars, plain surfaces, which photographs lack."""
     from isp.charts import CHARTS
 
     return [_stored(chart(side, side)) for chart in CHARTS.values() for side in (LEAST_SIDE, 240, 320, 480)]

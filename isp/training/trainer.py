@@ -103,7 +103,7 @@ class _State:
         try:
             content = torch.load(path, map_location=next(self.network.parameters()).device, weights_only=True)
         except Exception as error:  # torch has no one kind of error for this
-            raise TrainingError(f"{printable(path)}: no checkpoint that can be read; remove it to begin anew") from error
+            raise TrainingError(f"{printable(path)}: not a checkpoint; remove it to begin anew") from error
         if content["plan"] != repr(plan):
             raise TrainingError(
                 f"{printable(path)}: a checkpoint of another training ({content['plan']}, now {plan}); "

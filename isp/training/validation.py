@@ -34,9 +34,7 @@ class Validation:
 
     def __init__(self, scenes: Sequence[Scene]) -> None:
         random = np.random.default_rng(2013)
-        self.samples = [
-            _sample(scene, shot, read, random) for scene in scenes[:_PICTURES] for shot, read in LEVELS
-        ]
+        self.samples = [_sample(scene, shot, read, random) for scene in scenes[:_PICTURES] for shot, read in LEVELS]
 
     def __call__(self, network: Network) -> float:
         """Return dB."""

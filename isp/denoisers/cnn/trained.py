@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from isp.denoisers.cnn.network import Layer, from_shapes
 from isp.atomic import atomic_file
+from isp.denoisers.cnn.network import Layer, from_shapes
 from isp.errors import DenoiserError, printable
 
 Array = NDArray[np.float32]
