@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from isp.denoisers.host import checked, denoised
+from isp.denoisers.host import LocalNoise, checked, denoised
 from isp.denoisers.slot import Denoiser, check_declaration
 from isp.errors import DenoiserError
 from isp.noise import NoiseModel
@@ -183,6 +183,9 @@ def _sizes(denoiser: Denoiser) -> Iterator[str]:
 
 def _extremes(denoiser: Denoiser) -> Iterator[str]:
     scene = _scene(denoiser, *_tile(denoiser))
+    if denoiser.domain == "rgb":
+        field = np.full(scene.shape[:2], 1.5, np.float32)
+        denoised(_noisy(denoiser, scene, _LOUD), denoiser, LocalNoise(_LOUD, field))
     for noise in (*_ODD_ONES, _QUIET):
         for level in (0.0, -0.2, 1.0, 20.0):
             _called(denoiser, np.full_like(scene, level), noise)
@@ -200,7 +203,7 @@ _CLAUSES: dict[str, Callable[[Denoiser], Iterator[str]]] = {
     "shows no seams between tiles": _seams,
     "works as well on every phase of the pattern": _phases,
     "takes images of any size": _sizes,
-    "takes black, negatives, highlights and any noise": _extremes,
+    "takes black, negatives, highlights and any noise, of an rgb image also as fields": _extremes,
 }
 
 

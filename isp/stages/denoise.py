@@ -37,7 +37,7 @@ class Denoise:
     Parameters
     ----------
     method : str or Denoiser, default "none"
-        ``mean`` (summed in float64 and rounded once), ``median`` (exact), or any other that ``isp denoisers`` lists; in
+        ``mean`` (summed in float64 and rounded once), ``median`` (exact), or any other that ``isp denoisers`` lists. In
         Python also a denoiser itself.
     window : int, default 3
         Of mean and median: side of the window, 3, 5 or 7 pixels. On the mosaic it counts sites of one colour.
