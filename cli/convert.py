@@ -56,8 +56,14 @@ _path = FilePath()
 @click.option("--half", is_flag=True, help="Half size: one pixel per cell of the colour filter array.")
 @click.option(
     "--denoise",
-    metavar="METHOD[:N[:mosaic]]",
-    help="none (default), mean or median; window N = 3, 5 or 7 pixels.",
+    metavar="METHOD[:..]",
+    help="none (default), mean or median[:WINDOW[:mosaic]] with a window of 3, 5 or 7 pixels, or another that isp "
+    "denoisers lists, as cnn or, at a strength from 0 to 1, cnn:0.7.",
+)
+@click.option(
+    "--noise",
+    metavar="SHOT,READ",
+    help="Variance shot x + read on the 0..1 scale, for --denoise; default from the file, else from the image.",
 )
 @click.option(
     "--vignetting",
@@ -142,9 +148,10 @@ def _settings(options: dict[str, Any]) -> Settings:
     from isp.image import Output
     from isp.recipe import build_pipeline
 
-    layout, depth = options["headerless"], options["bit_depth"]
+    layout, depth, noise = options["headerless"], options["bit_depth"], options["noise"]
+    settings = (*((f"denoise.noise=[{noise}]",) if noise is not None else ()), *options["settings"])
     return Settings(
-        build_pipeline(options["recipe"], _knobs(options), options["settings"]),
+        build_pipeline(options["recipe"], _knobs(options), settings),
         options["crop"],
         None if layout is None else parse_layout(layout),
         Output(

@@ -13,6 +13,7 @@ import click
 
 from .bench import bench
 from .convert import convert
+from .denoisers import denoisers
 from .errors import ENVIRONMENT, INTERRUPTED, clear_line, leave
 from .info import info
 from .stages import stages
@@ -25,6 +26,7 @@ Examples:
   isp convert photos/ -d out --format tiff    a folder, 16-bit TIFF
   isp info IMG_0001.NEF                       what the file says, every doubt
   isp stages                                  the steps and their parameters
+  isp denoisers                               what --denoise can name
   isp warmup                                  compiles what conversions need
   isp bench IMG_0001.NEF                      how fast this machine is
 
@@ -56,6 +58,7 @@ def cli() -> None:
 
 cli.add_command(bench)
 cli.add_command(convert)
+cli.add_command(denoisers)
 cli.add_command(info)
 cli.add_command(stages)
 cli.add_command(warmup)

@@ -18,7 +18,8 @@ _KINDS = {
     "bool": "true or false", "int": "whole number", "float": "number", "(float, float)": "2 numbers",
     "(float, float, float)": "3 numbers", "(int, int, int, int)": "4 whole numbers",
     "tuple of float": "list of numbers", "3x3 tuple of float": "3 lists of 3 numbers",
-    "path or ndarray": "path", "str": "",
+    "path or ndarray": "path", "str": "", "str or Denoiser": "",
+    "(float, float) or three of them": "2 numbers, or 3 pairs",
 }  # fmt: skip
 
 

@@ -87,7 +87,7 @@ def fits(value: Any, hint: Any) -> bool:
         return isinstance(value, numbers.Real) and not isinstance(value, bool)
     if hint is int:
         return isinstance(value, numbers.Integral) and not isinstance(value, bool)
-    return type(value) is hint
+    return isinstance(value, hint)
 
 
 def wording(hint: Any) -> str:

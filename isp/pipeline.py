@@ -18,7 +18,7 @@ from isp import fused
 from isp.errors import ParameterError, PipelineError, printable
 from isp.frame import Frame, Space
 from isp.parameters import check_parameters, frozen
-from isp.stages import STAGES, Demosaic, Denoise, WhiteBalance
+from isp.stages import STAGES, Denoise
 
 logger = logging.getLogger(__name__)
 
@@ -249,14 +249,15 @@ class Pipeline:
 
 
 def settled(stages: Sequence[Stage]) -> list[Stage]:
-    """Return stages with the denoisers where their space asks for: before white balance, or after the demosaic."""
+    """Return stages with the denoisers where their space asks for: right after the stage that leads into it."""
     result = [stage for stage in stages if not isinstance(stage, Denoise)]
-    for denoise in (stage for stage in stages if isinstance(stage, Denoise)):
-        on_mosaic = denoise.reads is Space.MOSAIC
-        anchors = [i for i, stage in enumerate(result) if isinstance(stage, WhiteBalance if on_mosaic else Demosaic)]
-        if not anchors:
+    for space in (Space.MOSAIC, Space.CAMERA):
+        denoisers = [stage for stage in stages if isinstance(stage, Denoise) and stage.reads is space]
+        ways_in = [i for i, stage in enumerate(result) if stage.writes is space and stage.reads is not space]
+        if denoisers and not ways_in:
             return list(stages)
-        result.insert(anchors[0] if on_mosaic else anchors[-1] + 1, denoise)
+        for denoise in reversed(denoisers):
+            result.insert(ways_in[-1] + 1, denoise)
     return result
 
 
@@ -277,7 +278,8 @@ def _to_table(stage: Stage) -> dict[str, Any]:
         if value is None:
             continue  # None means from the file, which TOML says by leaving the key out
         if not isinstance(value, str | bool | int | float | tuple | os.PathLike):
-            raise PipelineError(f"{name}.{field.name} is a {type(value).__name__}; a recipe holds files, not arrays")
+            kind = type(value).__name__
+            raise PipelineError(f"{name}.{field.name} is a {kind}; a recipe holds names and files, not what they mean")
         table[field.name] = os.fspath(value) if isinstance(value, os.PathLike) else value
     return table
 

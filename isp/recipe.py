@@ -40,7 +40,8 @@ def default_pipeline(
     demosaic : str or Demosaic
         ``bilinear`` or ``half``.
     denoise : str or Denoise
-        ``none``, ``median:3``, ``mean:5``, ``median:3:mosaic``; on the mosaic it comes before white balance.
+        ``none``, ``median:3``, ``mean:5``, ``median:3:mosaic``, or what else ``isp denoisers`` lists, as ``cnn`` or
+        ``cnn:0.7``, 0.7 being its strength; on the mosaic it comes right after the black level.
     vignetting : str, Vignetting or several
         ``file``, ``none``, ``radial:0.3,0.1``, ``natural:angle=30``, ``flat:FILE``; several multiply.
     exposure : float or Exposure
@@ -71,7 +72,7 @@ def default_pipeline(
     shading = (vignetting,) if isinstance(vignetting, str | Vignetting) else vignetting
     if not isinstance(shading, Iterable):
         raise ParameterError(f"vignetting = {vignetting!r} is not allowed; give text, a Vignetting or several")
-    noise = _stage("denoise", denoise, Denoise, Denoise.parse)
+    noise: Denoise = _stage("denoise", denoise, Denoise, Denoise.parse)
     on_mosaic = noise.reads is Space.MOSAIC
     if not isinstance(exposure, Exposure):
         exposure = Exposure(exposure, auto_bright=auto_bright)
@@ -80,8 +81,8 @@ def default_pipeline(
     return Pipeline(
         (
             BlackLevel(),
-            *(_stage("vignetting", part, Vignetting, Vignetting.parse) for part in shading),
             *((noise,) if on_mosaic else ()),
+            *(_stage("vignetting", part, Vignetting, Vignetting.parse) for part in shading),
             _stage("white_balance", white_balance, WhiteBalance, WhiteBalance.parse),
             _stage("demosaic", demosaic, Demosaic, Demosaic),
             *(() if on_mosaic else (noise,)),

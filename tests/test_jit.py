@@ -26,12 +26,13 @@ import logging, sys
 import numpy as np
 logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
 logging.getLogger("numba").setLevel(logging.WARNING)
-from isp.denoisers import filtered
+from isp.denoisers.registry import load
+from isp.denoisers.window import by_site
 image = np.random.default_rng(0).random((9, 9)).astype(np.float32)
 windows = np.lib.stride_tricks.sliding_window_view(image, (3, 3), (0, 1))
-assert np.array_equal(filtered(image, 'median', 3)[1:-1, 1:-1], np.median(windows, (-2, -1)))
+assert np.array_equal(by_site(load('median'), image, 1, 1)[1:-1, 1:-1], np.median(windows, (-2, -1)))
 print('numba' in sys.modules)
-assert np.allclose(filtered(image, 'mean', 3)[1:-1, 1:-1], windows.mean((-2, -1)))
+assert np.allclose(by_site(load('mean'), image, 1, 1)[1:-1, 1:-1], windows.mean((-2, -1)))
 """
 COMPILING = "INFO compiling kernels for this machine, once; some seconds"
 

@@ -1,24 +1,23 @@
-"""Denoisers by name: functions from a window and the image's height and width to how rows are made of rows."""
+"""Denoisers: the slot that they fill, the host that runs them, those that come along, and the kit that checks any."""
 
-from __future__ import annotations
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from collections.abc import Callable
+from isp.denoisers.slot import Denoiser, RowDenoiser
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    from isp.denoisers.contract import Report, check
+    from isp.denoisers.host import denoised
+    from isp.denoisers.registry import find, known, load
 
-from isp.bands import run
-from isp.denoisers.mean import mean
-from isp.denoisers.median import median
-from isp.rows import Window
+_PLACES = {"Report": "contract", "check": "contract", "denoised": "host", "find": "registry", "known": "registry",
+           "load": "registry"}  # fmt: skip
 
-METHODS: dict[str, Callable[[int, int, int], Window]] = {"mean": mean, "median": median}
-
-
-def filtered(plane: NDArray[np.float32], method: str, window: int) -> NDArray[np.float32]:
-    """Return an (H, W) image through a denoiser."""
-    colours = np.broadcast_to(plane[:, :, None], (*plane.shape, 3))
-    return run(colours, [METHODS[method](window, *plane.shape)], [colours.shape], np.float32)[:, :, 0]
+__all__ = ["Denoiser", "Report", "RowDenoiser", "check", "denoised", "find", "known", "load"]
 
 
-__all__ = ["METHODS", "filtered", "mean", "median"]
+def __getattr__(name: str) -> Any:
+    """Import what is asked for: a picture without a denoiser needs none of it."""
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)

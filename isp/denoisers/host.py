@@ -29,10 +29,28 @@ class Span(NamedTuple):
     target: slice
 
 
+class LocalNoise(NamedTuple):
+    """The noise of an image whose values were multiplied by a field of gains, (H, W) or (H, W, 3).
+
+    A denoiser gets it as a model whose `shot` and `read` are fields of its tile.
+    """
+
+    model: NoiseModel
+    gain: Image
+
+    def of_tile(self, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> NoiseModel:
+        """Return the model of a tile that is made of these rows and columns."""
+        gain = _gathered(self.gain, rows, columns)
+        fields: Any = (gain,) * 3 if gain.ndim == 2 else tuple(np.moveaxis(gain, 2, 0))
+        shot: Any = tuple(np.float32(level) * field for level, field in zip(self.model.shot, fields, strict=True))
+        read: Any = tuple(np.float32(level) * field**2 for level, field in zip(self.model.read, fields, strict=True))
+        return NoiseModel(shot, read)
+
+
 def denoised(
     image: Image,
     denoiser: Denoiser,
-    noise: NoiseModel,
+    noise: NoiseModel | LocalNoise,
     *,
     corner: tuple[int, int] = (0, 0),
     saturation: float | Image = 1.0,
@@ -51,7 +69,7 @@ def denoised(
         A Bayer mosaic or the demosaiced image, as the denoiser's domain says.
     denoiser : Denoiser
         What it goes through.
-    noise : NoiseModel
+    noise : NoiseModel or LocalNoise
         Of this image.
     corner : (int, int), default (0, 0)
         Row and column of the RGGB cell at which a mosaic begins: see `rggb_corner`.
@@ -83,7 +101,8 @@ def denoised(
     def work(spans: tuple[Span, Span]) -> None:
         down, across = spans
         source = _gathered(image, down.source, across.source)
-        kept = _called(denoiser, source, noise, title)[down.kept, across.kept]
+        model = noise.of_tile(down.source, across.source) if isinstance(noise, LocalNoise) else noise
+        kept = checked(denoiser, source, model, title)[down.kept, across.kept]
         place = down.target, across.target
         before, after = image[place], out[place]
         after[:] = kept if strength == 1 else before + np.float32(strength) * (kept - before)
@@ -139,8 +158,14 @@ def _gathered(image: Image, rows: NDArray[np.intp], columns: NDArray[np.intp]) -
     return source
 
 
-def _called(denoiser: Denoiser, source: Image, noise: NoiseModel, title: str) -> Image:
-    """Return what a denoiser makes of a tile, checked."""
+def checked(denoiser: Denoiser, source: Image, noise: NoiseModel, title: str) -> Image:
+    """Return what a denoiser makes of a tile.
+
+    Raises
+    ------
+    DenoiserError
+        If it raises, or returns what is not a new, finite float32 array of the tile's shape.
+    """
     try:
         result: Any = denoiser(source, noise)
     except (DenoiserError, MemoryError):

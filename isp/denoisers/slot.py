@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from isp.errors import DenoiserError
-from isp.noise import NoiseModel
 from isp.rows import Window
+
+if TYPE_CHECKING:
+    from isp.noise import NoiseModel
 
 Domain = Literal["mosaic", "rgb"]
 DOMAINS = ("mosaic", "rgb")
@@ -41,7 +43,11 @@ class Denoiser(Protocol):
         """Tiles start on multiples of this many pixels, and measure multiples of it."""
 
     def __call__(self, image: NDArray[np.float32], noise: NoiseModel, /) -> NDArray[np.float32]:
-        """Return a new array for a tile: float32, read-only, C-contiguous, (h, w) or (h, w, 3), as the result is."""
+        """Return a new array for a tile, which is a read-only C-contiguous float32 array, (h, w) or (h, w, 3).
+
+        The noise of an rgb tile may differ from pixel to pixel, by the gains of vignetting: `shot` and `read` are then
+        fields, (h, w) for each colour, as ``noise.variance(tile[:, :, colour], colour)`` takes them.
+        """
 
 
 @runtime_checkable
@@ -54,10 +60,12 @@ class RowDenoiser(Protocol):
 
 def check_declaration(denoiser: Any, title: str) -> None:
     """Raise `DenoiserError` unless something declares what a denoiser must."""
+    if isinstance(denoiser, type):
+        raise DenoiserError(f"{title} is a class, {denoiser.__name__}; give an instance of it")
     missing = [name for name in ("domain", "halo", "multiple") if not hasattr(denoiser, name)]
-    if missing or not callable(denoiser) or isinstance(denoiser, type):
-        lacks = ", ".join(missing) or "a call with an image and a noise model"
-        raise DenoiserError(f"{title} is no denoiser: {denoiser!r} lacks {lacks}")
+    missing += [] if callable(denoiser) else ["a call with an image and a noise model"]
+    if missing:
+        raise DenoiserError(f"{title} is no denoiser: {denoiser!r} lacks {', '.join(missing)}")
     for name, least in (("halo", 0), ("multiple", 1)):
         value = getattr(denoiser, name)
         if not isinstance(value, int) or value < least:
