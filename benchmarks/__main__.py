@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from benchmarks.bench import Bench
     from isp.bench.table import Table
 
-SECTIONS = ("chain", "denoise", "stages", "scaling", "bandwidth", "accuracy", "process", "real", "memory")
+SECTIONS = ("chain", "filters", "stages", "scaling", "bandwidth", "accuracy", "process", "real", "memory")
 PACKAGES = ("rawpy", "imageio", "opencv-python-headless", "opencv-python", "colour-demosaicing")
 QUICK_SIZES, QUICK_TURNS = (4.0,), 3
 

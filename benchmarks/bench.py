@@ -10,7 +10,8 @@ from pathlib import Path
 
 import isp
 from isp.bench.race import Entrant, Result, race
-from isp.bench.scene import Scene, expose, size_of, write_dng
+from isp.bench.scene import Scene, expose, size_of
+from isp.dng_writer import write_dng
 
 ROOT = Path(__file__).parents[1]
 SCENE = ROOT / "sample_raws" / "s40_0117.CRW"
@@ -61,9 +62,7 @@ class Bench:
         path = self.inputs / f"scene_{width}x{height}_{'lossless' if lossless else 'uncompressed'}.dng"
         if not path.exists():
             say(f"making {path.name}")
-            part = path.with_suffix(".part")
-            write_dng(part, expose(real_scene(), height, width), real_scene(), lossless=lossless)
-            part.replace(path)
+            write_dng(expose(real_scene(), height, width), path, lossless=lossless)
         return path
 
     def frame(self, megapixels: float) -> isp.Frame:

@@ -16,7 +16,9 @@ from .convert import convert
 from .denoisers import denoisers
 from .errors import ENVIRONMENT, INTERRUPTED, clear_line, leave
 from .info import info
+from .simulate import simulate
 from .stages import stages
+from .train import train_denoiser
 from .warmup import warmup
 
 EPILOG = """
@@ -25,6 +27,7 @@ Examples:
   isp convert IMG_0001.NEF                    writes IMG_0001.jpg beside it
   isp convert photos/ -d out --format tiff    a folder, 16-bit TIFF
   isp info IMG_0001.NEF                       what the file says, every doubt
+  isp simulate color_checker -o chart.dng     a raw file whose truth is known
   isp stages                                  the steps and their parameters
   isp denoisers                               what --denoise can name
   isp warmup                                  compiles what conversions need
@@ -60,7 +63,9 @@ cli.add_command(bench)
 cli.add_command(convert)
 cli.add_command(denoisers)
 cli.add_command(info)
+cli.add_command(simulate)
 cli.add_command(stages)
+cli.add_command(train_denoiser)
 cli.add_command(warmup)
 
 

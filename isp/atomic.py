@@ -69,7 +69,7 @@ def atomic_file(path: str | os.PathLike[str], *, overwrite: bool = False) -> Ite
     Yields
     ------
     binary file
-        Empty, to be filled.
+        Empty, to be filled; it can be read too.
 
     Raises
     ------
@@ -83,7 +83,7 @@ def atomic_file(path: str | os.PathLike[str], *, overwrite: bool = False) -> Ite
     target = os.path.realpath(path) if overwrite else os.fspath(path)
     temporary = _temporary(target)
     try:
-        with open(temporary, "xb") as file:
+        with open(temporary, "x+b") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())  # else a crash soon after the rename could leave it empty

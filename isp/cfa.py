@@ -7,8 +7,32 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from isp.errors import require
+
 CFA = tuple[tuple[int, ...], ...]
 Array = NDArray[np.float32]
+
+_BAYER = ("RGGB", "BGGR", "GRBG", "GBRG")
+_XTRANS = "GGRGGBGGBGGRBRGBRGGGBGGRGGRGGBRBGBRG"
+
+
+def parse_cfa(name: object, where: str) -> CFA:
+    """Return the pattern that text stands for: its colours from the top left corner, X-TRANS, or MONO for none.
+
+    Raises
+    ------
+    ParameterError
+        If it stands for none; `where` says who asks.
+    """
+    if name == "MONO":
+        return ((1,),)
+    letters = _XTRANS if name == "X-TRANS" else name
+    six_by_six = isinstance(letters, str) and len(letters) == 36 and set(letters) == set("RGB")
+    allowed = "one of " + ", ".join(_BAYER) + ", MONO, X-TRANS, or 36 letters R, G, B"
+    require(six_by_six or name in _BAYER, where, "cfa", name, allowed)
+    side = 6 if six_by_six else 2
+    colours = ["RGB".index(letter) for letter in str(letters)]
+    return tuple(tuple(colours[row : row + side]) for row in range(0, side * side, side))
 
 
 def tile(pattern: Any, height: int, width: int) -> NDArray[Any]:

@@ -5,7 +5,10 @@ CIE 15:2018; IEC 61966-2-1; the Planckian locus after Kim et al. (US patent 7024
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from isp.errors import require
 
@@ -72,6 +75,12 @@ def xyz(chromaticity: Chromaticity) -> tuple[float, float, float]:
     """Return CIE XYZ at Y = 1."""
     x, y = chromaticity
     return x / y, 1.0, (1.0 - x - y) / y
+
+
+def srgb_to_linear(encoded: ArrayLike) -> NDArray[Any]:
+    """Return the light that sRGB values in 0..1 stand for (IEC 61966-2-1)."""
+    v = np.asarray(encoded)
+    return np.where(v <= 0.04045, v / 12.92, ((v + 0.055) / 1.055) ** 2.4)
 
 
 PRESETS: dict[str, Chromaticity] = {

@@ -31,6 +31,10 @@ class StageError(IspError):
     """A stage cannot work on this frame (no unclipped site to measure, say)."""
 
 
+class TrainingError(IspError):
+    """A training cannot begin or go on: no data, torch missing, a checkpoint of another training."""
+
+
 class DenoiserError(StageError):
     """A denoiser breaks its contract or cannot be loaded: says which and what it did."""
 

@@ -44,12 +44,17 @@ def exif(meta: Meta) -> bytes:
     place = _place(meta.gps)
     pointers = 2 if place else 1
     at = len(_HEADER) + len(_directory(first, 0)) + 12 * pointers
-    details = _directory([(36864, _UNDEFINED, 4, b"0232"), *_exposure(meta)], at)
+    details = exposure_directory(meta, at)
     first.append((34665, _LONG, 1, struct.pack("<L", at)))
     if place:
         first.append((34853, _LONG, 1, struct.pack("<L", at + len(details))))
         details += _directory(place, at + len(details))
     return _HEADER + _directory(first, len(_HEADER)) + details
+
+
+def exposure_directory(meta: Meta, offset: int) -> bytes:
+    """Return the EXIF directory proper, which will lie at `offset`, little-endian: how the exposure was made."""
+    return _directory([(36864, _UNDEFINED, 4, b"0232"), *_exposure(meta)], offset)
 
 
 def tiff_tags(meta: Meta) -> list[tuple[int, int, int, bytes | tuple[int, ...], bool]]:

@@ -13,11 +13,11 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from isp.cfa import parse_cfa
 from isp.errors import ParameterError, RawError, printable, require, require_choice
 from isp.frame import Frame, Gains, Meta, Rectangle, Space
 from isp.source import FilePath, Source, reading
 
-_PATTERNS = ("RGGB", "BGGR", "GRBG", "GBRG")
 _DTYPES = {"uint8": 8, "uint10": 10, "uint12": 12, "uint14": 14, "uint16": 16}
 _LAYOUT = "WxH:CFA:DTYPE[:BLACK[:WHITE]], for example 768x512:RGGB:uint16"
 _REQUIRED = ("width", "height", "cfa", "dtype")
@@ -56,7 +56,7 @@ def read_headerless(
     width, height : int
         Photosites.
     cfa : str
-        Colours from the top left corner: RGGB, BGGR, GRBG, GBRG, MONO, or the 36 letters of a 6x6 pattern.
+        Colours from the top left corner: RGGB, BGGR, GRBG, GBRG, MONO, X-TRANS, or the 36 letters of a 6x6 pattern.
     dtype : str or NumPy dtype
         uint8, or uint10, uint12, uint14, uint16, which all lie in words of 16 bits; little-endian, or with the
         suffix ``be`` (``le``) big-endian (little-endian). A NumPy dtype has its own byte order.
@@ -127,7 +127,7 @@ def _number(value: Any) -> Any:
 def _meta(layout: Layout, white: float, gains: Gains | None, name: str) -> Meta:
     whole = Rectangle(0, 0, layout.height, layout.width)
     return Meta(
-        cfa=_pattern(layout.cfa, "read_headerless"),
+        cfa=parse_cfa(layout.cfa, "read_headerless"),
         black=((float(layout.black),),),
         white=white,
         size=(layout.height, layout.width),
@@ -198,24 +198,13 @@ def _check(layout: Layout, where: str) -> tuple[float, Gains | None]:
     for key, value in (("width", layout.width), ("height", layout.height)):
         good = _is_number(value, Integral) and 1 <= value <= _MAX_SIDE
         require(good, where, key, value, f"1 to {_MAX_SIDE} photosites")
-    _pattern(layout.cfa, where)
+    parse_cfa(layout.cfa, where)
     bits, _ = _depth(layout.dtype, where)
     white = 2**bits - 1 if layout.white is None else layout.white
     black = layout.black
     require(_is_number(black) and 0 <= black < 65535, where, "black", black, "0 to 65534 DN")
     require(_is_number(white) and black < white <= 65535, where, "white", white, f"above black ({black:g}) to 65535 DN")
     return float(white), _gains(layout.white_balance, where)
-
-
-def _pattern(cfa: object, where: str) -> tuple[tuple[int, ...], ...]:
-    if cfa == "MONO":
-        return ((1,),)
-    if isinstance(cfa, str) and len(cfa) == 36 and set(cfa) == set("RGB"):
-        return tuple(tuple("RGB".index(letter) for letter in cfa[row : row + 6]) for row in range(0, 36, 6))
-    allowed = "one of " + ", ".join(_PATTERNS) + ", MONO, or 36 letters R, G, B"
-    require(cfa in _PATTERNS, where, "cfa", cfa, allowed)
-    first, second, third, fourth = ("RGB".index(letter) for letter in str(cfa))
-    return (first, second), (third, fourth)
 
 
 def _depth(dtype: object, where: str) -> tuple[int, str]:

@@ -102,7 +102,7 @@ def wording(hint: Any) -> str:
     if get_origin(hint) in (Union, types.UnionType):
         return wording(next(choice for choice in get_args(hint) if choice is not types.NoneType))
     if get_origin(hint) is not tuple:
-        return words[hint]
+        return words.get(hint) or f"a {hint.__name__}"
     kinds = get_args(hint)
     count = "" if kinds[-1] is ... else f"{len(kinds)} "
     each = wording(kinds[0]).removeprefix("a ")

@@ -157,6 +157,43 @@ def srgb(x):
     return gamma(x, 2.4, 12.92, 0.0031308, 0.055)
 
 
+def srgb_to_lab(linear):
+    """Linear sRGB to CIE L*a*b* of D65 (CIE 15:2018)."""
+    t = np.asarray(linear, np.float64) @ SRGB_TO_XYZ.T / SRGB_TO_XYZ.sum(axis=1)
+    x, y, z = np.moveaxis(np.where(t > (6 / 29) ** 3, np.cbrt(t), t / (3 * (6 / 29) ** 2) + 4 / 29), -1, 0)
+    return np.stack((116 * y - 16, 500 * (x - y), 200 * (y - z)), axis=-1)
+
+
+def ciede2000(first, second):
+    """Colour difference of two L*a*b* triples, its constants all 1.
+
+    Sharma, Wu, Dalal, "The CIEDE2000 color-difference formula", Color Research and Application 30 (1), 2005.
+    """
+
+    def chroma_and_hue(a, b):
+        return math.hypot(a, b), math.degrees(math.atan2(b, a)) % 360
+
+    (light_1, a_1, b_1), (light_2, a_2, b_2) = first, second
+    mean_7 = ((math.hypot(a_1, b_1) + math.hypot(a_2, b_2)) / 2) ** 7
+    stretch = 1.5 - 0.5 * math.sqrt(mean_7 / (mean_7 + 25**7))
+    (chroma_1, hue_1), (chroma_2, hue_2) = chroma_and_hue(stretch * a_1, b_1), chroma_and_hue(stretch * a_2, b_2)
+    light, chroma = (light_1 + light_2) / 2, (chroma_1 + chroma_2) / 2
+    turn, hue = hue_2 - hue_1, (hue_1 + hue_2) / 2
+    if chroma_1 * chroma_2 == 0:
+        turn, hue = 0, hue_1 + hue_2
+    elif abs(turn) > 180:
+        turn += 360 if turn < 0 else -360
+        hue += 180 if hue < 180 else -180
+    cosines = (-0.17, 1, -30), (0.24, 2, 0), (0.32, 3, 6), (-0.20, 4, -63)
+    t = 1 + sum(weight * math.cos(math.radians(times * hue + shift)) for weight, times, shift in cosines)
+    of_light = (light_2 - light_1) / (1 + 0.015 * (light - 50) ** 2 / math.sqrt(20 + (light - 50) ** 2))
+    of_chroma = (chroma_2 - chroma_1) / (1 + 0.045 * chroma)
+    of_hue = 2 * math.sqrt(chroma_1 * chroma_2) * math.sin(math.radians(turn / 2)) / (1 + 0.015 * chroma * t)
+    twist = math.radians(60 * math.exp(-(((hue - 275) / 25) ** 2)))
+    rotation = -2 * math.sqrt(chroma**7 / (chroma**7 + 25**7)) * math.sin(twist)
+    return math.sqrt(of_light**2 + of_chroma**2 + of_hue**2 + rotation * of_chroma * of_hue)
+
+
 def convolution(image, weight, bias, stride=1):
     """Sums over (channels, height, width) patches, padded with zeros where the window is of three by three."""
     size = weight.shape[-1]

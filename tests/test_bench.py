@@ -17,8 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from isp.bench.race import Entrant, Sample, compared, race, ratios
-from isp.bench.scene import BLACK, WHITE, expose, natural, size_of, write_dng
+from isp.bench.scene import BLACK, WHITE, expose, natural, size_of
 from isp.bench.table import Table, number, text
+from isp.dng_writer import write_dng
 
 from .command import KDC, error_line, run
 from .paths import SAMPLES
@@ -63,35 +64,35 @@ def test_bench_says_what_is_wrong_with_a_file(tmp_path):
 @pytest.mark.parametrize("lossless", [False, True])
 def test_libraw_reads_the_mosaic_that_was_written(tmp_path, size, lossless):
     scene, path = natural(side=64), tmp_path / "a.dng"
-    mosaic = expose(scene, *size)
-    write_dng(path, mosaic, scene, lossless=lossless)
+    frame = expose(scene, *size)
+    write_dng(frame, path, lossless=lossless)
     with rawpy.imread(str(path)) as raw:
-        np.testing.assert_array_equal(raw.raw_image, mosaic)
+        np.testing.assert_array_equal(raw.raw_image, frame.data)
         assert raw.black_level_per_channel == [BLACK] * 4 and raw.white_level == WHITE
         np.testing.assert_allclose(raw.camera_whitebalance[:3], 1 / np.array(scene.neutral), rtol=1e-4)
 
 
 def test_lossless_tiles_are_as_adobe_writes_them(tmp_path):
-    scene, path = natural(side=64), tmp_path / "a.dng"
-    mosaic = expose(scene, 256, 512)
-    write_dng(path, mosaic, scene, lossless=True)
+    path = tmp_path / "a.dng"
+    frame = expose(natural(side=64), 256, 512)
+    write_dng(frame, path, lossless=True)
     with tifffile.TiffFile(path) as file:
         page = file.pages[0]
         start, count = page.dataoffsets[1], page.databytecounts[1]
     tile = path.read_bytes()[start : start + count]
-    frame, scan = tile.index(b"\xff\xc3"), tile.index(b"\xff\xda")
-    assert struct.unpack(">BHHB", tile[frame + 4 : frame + 10]) == (14, 256, 128, 2)  # bits, size, components
+    head, scan = tile.index(b"\xff\xc3"), tile.index(b"\xff\xda")
+    assert struct.unpack(">BHHB", tile[head + 4 : head + 10]) == (14, 256, 128, 2)  # bits, size, components
     assert tile[scan + 9] == 1  # the predictor, behind two components
     decoded = imagecodecs.jpegsof3_decode(tile).reshape(256, 256)
-    np.testing.assert_array_equal(decoded, mosaic[:, 256:])
+    np.testing.assert_array_equal(decoded, frame.data[:, 256:])
 
 
 def test_a_scene_is_the_same_for_any_number_of_threads_and_as_noisy_as_light(monkeypatch):
     grey = natural(side=64)._replace(picture=np.full((8, 8, 3), 0.25, np.float32))
     monkeypatch.setenv("ISP_NUM_THREADS", "1")
-    mosaic = expose(grey, 400, 600)
+    mosaic = expose(grey, 400, 600).data
     monkeypatch.setenv("ISP_NUM_THREADS", "3")
-    np.testing.assert_array_equal(expose(grey, 400, 600), mosaic)
+    np.testing.assert_array_equal(expose(grey, 400, 600).data, mosaic)
     light = 0.25 * (WHITE - BLACK)
     assert mosaic.mean() == pytest.approx(BLACK + light, abs=0.5)
     assert mosaic.std() == pytest.approx(np.sqrt(light / 4 + 2**2 + 1 / 12), rel=0.01)
@@ -101,7 +102,7 @@ def test_a_scene_goes_on_in_mirrors():
     grey = np.random.default_rng(1).uniform(0.1, 0.9, (16, 20))
     scene = natural(side=64)._replace(picture=np.repeat(grey[:, :, None], 3, axis=2).astype(np.float32))
     light = np.pad(grey, ((0, 34), (0, 44)), mode="symmetric") * (WHITE - BLACK)
-    error = expose(scene, 50, 64) - BLACK - light
+    error = expose(scene, 50, 64).data - BLACK - light
     assert np.abs(error).max() < 6 * np.sqrt(light.max() / 4 + 2**2)
 
 

@@ -14,10 +14,11 @@ from pathlib import Path
 
 from isp.bench.peers import EQUAL, libraw, libraw_decode, opencv_demosaic
 from isp.bench.race import Entrant, clocked, compared, race
-from isp.bench.scene import expose, natural, size_of, write_dng
+from isp.bench.scene import expose, natural, size_of
 from isp.bench.stages import stage_rows
 from isp.bench.table import AGAINST_OURS, CPU, MILLISECONDS, SPEED, TURNS, WORK, Table, text, with_speed
 from isp.convert import Settings, convert_file, open_frame
+from isp.dng_writer import write_dng
 from isp.errors import printable
 from isp.frame import Frame
 from isp.headerless import Layout, find_sidecar
@@ -79,9 +80,7 @@ def measure(
 
 
 def _synthetic(folder: Path) -> Path:
-    path, scene = folder / "synthetic.dng", natural()
-    write_dng(path, expose(scene, *size_of(MEGAPIXELS)), scene)
-    return path
+    return write_dng(expose(natural(), *size_of(MEGAPIXELS)), folder / "synthetic.dng")
 
 
 def _in_memory(source: FilePath, frame: Frame, headerless: Layout | None) -> list[Entrant]:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from isp.atomic import atomic_file
 from isp.denoisers.cnn.network import Layer, from_shapes
 from isp.errors import DenoiserError, printable
 
@@ -91,5 +92,5 @@ def _scale(arrays: dict[str, Array]) -> np.float32:
 def save(path: str | os.PathLike[str], arrays: dict[str, Array], scale: float) -> None:
     """Write a file that `load` reads; the same arrays make the same bytes."""
     ordered: dict[str, Any] = {name: np.ascontiguousarray(arrays[name], np.float32) for name in sorted(arrays)}
-    with open(path, "wb") as file:
+    with atomic_file(path, overwrite=True) as file:
         np.savez(file, allow_pickle=False, scale=np.float32(scale), **ordered)

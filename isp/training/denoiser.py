@@ -1,0 +1,147 @@
+"""`train_denoiser` and `adapt_denoiser`: pictures, or a user's own raw files, to weights of the network."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from isp.atomic import atomic_file
+from isp.denoisers.cnn.trained import Trained, load, save
+from isp.training import patches
+from isp.training.card import card, digest
+from isp.training.neighbours import patches_of, without_truth
+from isp.training.network import INPUT_SCALE, USUAL, Network, Shape, shape_of, to_arrays
+from isp.training.objectives import with_truth
+from isp.training.raws import raw_files, stabilised_mosaics
+from isp.training.scenes import charts, leaves, photograph, pictures
+from isp.training.trainer import Objective, Patches, Plan, Report, Validate, train
+from isp.training.validation import Validation
+
+BATCH = 8
+HELD_OUT = 20  # every so many-th picture is for validation
+LEAVES = 80  # pictures of dead leaves among photographs; four times as many where there are none
+_CHECKS = 16  # batches of noisy files that the training does not see
+
+
+def train_denoiser(
+    folders: Sequence[Path], out: Path, *, steps: int = 30_000, seed: int = 0, learning_rate: float = 2e-3,
+    shape: Shape = USUAL, initial: Path | None = None, device: str = "cpu", report: Callable[[Report], None],
+) -> None:  # fmt: skip
+    """Train the network on folders of clean pictures, with dead leaves and charts among them.
+
+    On one machine and with one number of threads of torch, the same arguments and pictures give the same weights to
+    the last bit.
+
+    Parameters
+    ----------
+    folders : sequence of path
+        Of sRGB pictures, 8 bits per channel. Empty: dead leaves and charts alone.
+    out : path
+        Weights to write, ``.npz``. The checkpoint ``NAME.checkpoint`` beside it lets an interrupted training go on, and
+        ``NAME.md`` says how they were made.
+    steps : int
+        Updates of the weights; each sees 8 patches of 128 × 128 photosites.
+    seed : int
+        Decides everything that is drawn.
+    learning_rate : float
+        The highest.
+    shape : Shape
+        Of the network, where no weights are given.
+    initial : path, optional
+        Weights to begin with, instead of random ones.
+    device : str
+        As torch names it: "cpu", "cuda".
+    report : callable
+        Called with every `Report`.
+
+    Raises
+    ------
+    TrainingError
+        If there are no pictures, or the checkpoint beside `out` is of another training.
+    """
+    files = [path for folder in folders for path in pictures(folder)]
+    held_out = files[::HELD_OUT]
+    learnt = [path for path in files if path not in set(held_out)]
+    scenes = [photograph(path) for path in learnt] + leaves(LEAVES if files else 4 * LEAVES) + charts()
+    checked = [photograph(path) for path in held_out] or leaves(4 * LEAVES + 24)[-24:]
+    start = None
+    if initial is not None:
+        weights = load(initial)
+        start, shape = _tensors(weights), shape_of(weights.arrays)
+    plan = Plan(steps, seed, learning_rate, shape, digest(files))
+
+    def batch(step: int) -> patches.Batch:
+        return patches.batch(scenes, seed, step, BATCH)
+
+    made = f"{LEAVES if files else 4 * LEAVES} pictures of dead leaves, {len(charts())} of charts"
+    text = partial(card, plan, paths=files, made=made)
+    _train(plan, batch, with_truth, Validation(checked), out, device, start, report, text)
+
+
+def adapt_denoiser(
+    sources: Sequence[Path], out: Path, *, initial: Path | None = None, steps: int = 2000, seed: int = 0,
+    learning_rate: float = 1e-4, device: str = "cpu", report: Callable[[Report], None],
+) -> None:  # fmt: skip
+    """Train weights further on raw files as they are, without a clean truth: one pixel says what its neighbour is.
+
+    Parameters
+    ----------
+    sources : sequence of path
+        Raw files, or folders of them; Bayer mosaics count.
+    out, steps, seed, learning_rate, device, report
+        As for `train_denoiser`.
+    initial : path, optional
+        The weights to begin with; by default those in the package.
+
+    Raises
+    ------
+    TrainingError
+        If no raw file can be used, or the checkpoint beside `out` is of another training.
+    """
+    paths = raw_files(sources)
+    mosaics = stabilised_mosaics(paths)
+    weights = load(initial)
+    shape = shape_of(weights.arrays)
+    plan = Plan(steps, seed, learning_rate, shape, digest(paths))
+
+    def batch(step: int) -> tuple[NDArray[np.generic], ...]:
+        return patches_of(mosaics, seed, step, BATCH)
+
+    fixed = [tuple(map(torch.from_numpy, patches_of(mosaics, seed + 1, step, BATCH))) for step in range(_CHECKS)]
+
+    def validation(network: Network) -> float:
+        device = next(network.parameters()).device
+        losses = [without_truth(network, tuple(t.to(device) for t in tensors), 0.0).item() for tensors in fixed]
+        return -10 * math.log10(sum(losses) / len(losses))
+
+    text = partial(card, plan, paths=paths, made="nothing; begun with other weights")
+    _train(plan, batch, without_truth, validation, out, device, _tensors(weights), report, text)
+
+
+def _tensors(weights: Trained) -> dict[str, Tensor]:
+    return {name: torch.from_numpy(array) for name, array in weights.arrays.items()}
+
+
+def _train(
+    plan: Plan, batch: Patches, objective: Objective, validation: Validate, out: Path, device: str,
+    start: dict[str, Tensor] | None, report: Callable[[Report], None], text: Callable[[Report], str],
+) -> None:  # fmt: skip
+    """Train, and write the best weights with the card that tells of them."""
+    last = Report(0, plan.steps, 0.0, None, 0.0, 0.0)
+    for result in train(plan, batch, objective, validation, Path(f"{out}.checkpoint"), device=device, initial=start):
+        if isinstance(result, Report):
+            last = result
+            report(result)
+        else:
+            network = Network(plan.shape)
+            network.load_state_dict(result)
+            save(out, to_arrays(network.settled()), INPUT_SCALE)
+            with atomic_file(f"{out}.md", overwrite=True) as file:
+                file.write(text(last).encode())
