@@ -7,6 +7,7 @@ stride two lead to the next level, and one by one with a pixel shuffle back, whe
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
@@ -81,6 +82,18 @@ def from_shapes(shapes: Mapping[str, tuple[int, ...]]) -> tuple[Layer, ...]:
         if shapes.get(name) != expected.get(name):
             raise ValueError(f"{name} has shape {shapes.get(name)}, not {expected.get(name)}")
     return result
+
+
+def multiply_adds(network: tuple[Layer, ...]) -> float:
+    """Return how many multiply-adds the network takes per photosite of the mosaic."""
+    total, pixels = 0.0, 1 / PLANES  # of the layer's level, per photosite
+    for layer in network:
+        if layer.size == 2:
+            pixels /= 4
+        total += pixels * math.prod(layer.shape)
+        if layer.size == 1:
+            pixels *= 4
+    return total
 
 
 def reaches(network: tuple[Layer, ...]) -> tuple[int, ...]:
