@@ -1,4 +1,4 @@
-"""Training: what is learnt from, that it can be repeated and interrupted, and that it learns. Needs torch to run whole."""
+"""Training: what is learnt from, that it can be repeated and interrupted, and that it learns; whole only with torch."""
 
 from __future__ import annotations
 
@@ -215,7 +215,8 @@ class TestWithTorch:
 
         planes = np.random.default_rng(0).normal(size=(4, 70, 70)).astype(np.float32)
         noisy, drawn = patches_of([planes], 0, 0, 2)
-        taken = [neighbours(_torch.from_numpy(noisy), _torch.from_numpy(which)).numpy() for which in np.moveaxis(drawn, 1, 0)]
+        pixels = _torch.from_numpy(noisy)
+        taken = [neighbours(pixels, _torch.from_numpy(drawn[:, i].copy())).numpy() for i in (0, 1)]
         for n, y, x in ((0, 0, 0), (1, 5, 7), (1, 31, 31)):
             cell = noisy[n, :, 2 * y : 2 * y + 2, 2 * x : 2 * x + 2].reshape(4, 4)
             first, second = drawn[n, :, y, x]
