@@ -18,7 +18,7 @@ from isp.training.scenes import Scene
 
 SIDE = 128  # photosites a side
 _REACH = 2  # photosites that a lens spreads light
-_SHOT = 1.5e-6, 1.5e-2
+_SHOT = 5e-6, 1e-2
 _ELECTRONS = 0.6, 10.0  # of read noise
 
 
@@ -65,8 +65,8 @@ def _expose(scene: Scene, random: np.random.Generator, patch: NDArray[np.float32
 
 
 def _softened(cut: NDArray[np.float32], random: np.random.Generator) -> NDArray[np.float32]:
-    """Return a cut as a lens shows it: every second as sharp as it is, the others less sharp; `_REACH` narrower."""
-    if random.random() < 0.5:
+    """Return a cut as a lens shows it: two of three as sharp as it is, the others less sharp; `_REACH` narrower."""
+    if random.random() < 2 / 3:
         return cut[_REACH:-_REACH, _REACH:-_REACH]
     for share in random.uniform(0, 1 / 3, _REACH).astype(np.float32):  # of both neighbours
         across = cut[:, 1:-1] + share * (cut[:, :-2] - 2 * cut[:, 1:-1] + cut[:, 2:])
