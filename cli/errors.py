@@ -28,6 +28,8 @@ def one_line_errors(command: Callable[Parameters, Result]) -> Callable[Parameter
                 return command(*args, **kwargs)
             except IspError as error:
                 leave(f"error: {error}", error.exit_code)
+            except MemoryError:
+                leave("error: does not fit into memory; close other programs or use a larger machine", ENVIRONMENT)
             except OSError as error:
                 if error.errno == errno.EPIPE:  # `isp info x | head -1`; click knows how to leave quietly
                     raise

@@ -113,10 +113,10 @@ class Capture:
         Both, as far as the well holds them.
     read_out : ndarray
         Electrons with read and row noise.
-    frame : Frame
-        RAW: DN after gain, pedestal, rounding and clipping, with the `Meta` that the file shall state.
     expected : ndarray
         The mosaic on the scale where 0 is black and 1 is white, without noise, clipping and rounding.
+    frame : Frame
+        RAW: DN after gain, pedestal, rounding and clipping, with the `Meta` that the file shall state.
     """
 
     scene: Field
@@ -127,8 +127,8 @@ class Capture:
     dark: Field
     charge: Field
     read_out: Field
-    frame: Frame
     expected: Field
+    frame: Frame
 
 
 def capture(scene: NDArray[np.float32], sensor: Sensor, shot: Shot | None = None) -> Capture:
@@ -154,7 +154,7 @@ def capture(scene: NDArray[np.float32], sensor: Sensor, shot: Shot | None = None
     Raises
     ------
     ParameterError
-        If the scene is neither, or holds what is no number.
+        If the scene is neither, or holds what is no number, or no light is left between dark signal and white.
 
     Examples
     --------
@@ -162,15 +162,20 @@ def capture(scene: NDArray[np.float32], sensor: Sensor, shot: Shot | None = None
     >>> from isp.charts import flat
     >>> from isp.sensor import PRESETS
     >>> seen = capture(flat(64, 64), PRESETS["apsc"], Shot(iso=800))
-    >>> round(float(seen.expected[0, 1]), 3), round(float(seen.photoelectrons[::2, 1::2].mean()) / 10)
-    (0.18, 63)
+    >>> round(float(seen.expected[0, 1]), 3), round(float(seen.photoelectrons[::2, 1::2].mean()), -1)
+    (0.18, 630.0)
     """
     shot = shot or Shot()
     _check_scene(scene)
     height, width = scene.shape[:2]
     meta = _meta(height, width, sensor, shot)
-    result = _empty(scene, falloff(shot.vignetting, meta), meta)
-    mosaic = np.empty((height, width), np.uint16)
+    lens = falloff(shot.vignetting, meta)
+    if shot.gain_map and shot.vignetting:
+        meta = dataclasses.replace(meta, lens_shading=(gain_map(1 / lens),))
+    colours, mosaic = np.empty((height, width, 3), np.float32), np.empty((height, width), np.uint16)
+    photons, photoelectrons, dark, charge, read_out, expected = np.empty((6, height, width), np.float32)
+    frame = Frame(mosaic, Space.RAW, meta)
+    result = Capture(scene, colours, lens, photons, photoelectrons, dark, charge, read_out, expected, frame)
 
     def expose_band(top: int) -> None:
         rows = slice(top, min(top + _BAND, height))
@@ -178,9 +183,7 @@ def capture(scene: NDArray[np.float32], sensor: Sensor, shot: Shot | None = None
 
     with ThreadPoolExecutor(thread_count()) as pool:
         list(pool.map(expose_band, range(0, height, _BAND)))
-    if shot.gain_map and shot.vignetting:
-        meta = dataclasses.replace(meta, lens_shading=(gain_map(1 / result.lens),))
-    return dataclasses.replace(result, frame=Frame(mosaic, Space.RAW, meta))
+    return result
 
 
 def _expose(result: Capture, rows: slice, sensor: Sensor, shot: Shot) -> NDArray[np.uint16]:
@@ -209,13 +212,19 @@ def _meta(height: int, width: int, sensor: Sensor, shot: Shot) -> Meta:
     whole = Rectangle(0, 0, height, width)
     neutral = sensor.electrons(spectra.illuminant(shot.illuminant), 1.0)
     monochrome = {colour for row in sensor.cfa for colour in row} == {GREEN}
+    black, white = sensor.dark_level(shot.iso, shot.celsius, shot.seconds), sensor.white(shot.iso)
+    if not black < white:
+        raise ParameterError(
+            f"simulate: seconds = {shot.seconds:g} at {shot.celsius:g} °C fill the sensor with dark current at ISO "
+            f"{shot.iso:g}; give a shorter time, a lower temperature or a lower ISO speed"
+        )
     model = sensor.noise_model(shot.iso, shot.celsius, shot.seconds)
     noise = tuple(zip(model.shot, model.read, strict=True))
     red, green, blue = (float(neutral[GREEN] / level) for level in neutral)
     return Meta(
         cfa=sensor.cfa,
-        black=((sensor.dark_level(shot.iso, shot.celsius, shot.seconds),),),
-        white=float(sensor.white(shot.iso)),
+        black=((black,),),
+        white=float(white),
         size=(height, width),
         active=whole,
         crop=whole,
@@ -228,14 +237,6 @@ def _meta(height: int, width: int, sensor: Sensor, shot: Shot) -> Meta:
         iso=shot.iso,
         shutter=shot.seconds or None,
     )
-
-
-def _empty(scene: Field, lens: Field, meta: Meta) -> Capture:
-    height, width = meta.size
-    colours = np.empty((height, width, 3), np.float32)
-    photons, photoelectrons, dark, charge, read_out, expected = np.empty((6, height, width), np.float32)
-    frame = Frame(np.empty((height, width), np.uint16), Space.RAW, meta)
-    return Capture(scene, colours, lens, photons, photoelectrons, dark, charge, read_out, frame, expected)
 
 
 def _check_scene(scene: NDArray[np.float32]) -> None:
