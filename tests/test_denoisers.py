@@ -14,6 +14,7 @@ import pytest
 
 from isp import (
     BlackLevel,
+    Demosaic,
     Denoise,
     ParameterError,
     Pipeline,
@@ -26,11 +27,13 @@ from isp import (
 )
 from isp.denoisers import registry
 from isp.errors import DenoiserError
+from isp.noise import noise_of
 from isp.recipe import build_pipeline
+from isp.remosaic import remosaicked
 
 from .command import KDC, error_line, names, run
 from .denoisers import GOOD, Box, Levels, install
-from .frames import BAYER, COLOUR_CFAS, MONO, XTRANS, camera, mosaic, noise
+from .frames import BAYER, COLOUR_CFAS, MATRIX, MONO, XTRANS, camera, mosaic, noise, raw
 from .frames import run as run_stage
 
 __all__ = ["install"]
@@ -186,6 +189,56 @@ def test_white_balance_amplifies_the_noise_of_an_rgb_image():
     np.testing.assert_allclose(run_stage(Denoise(Levels("rgb")), frame).data, expected, rtol=1e-6)
 
 
+@pytest.mark.parametrize("method", ["natural:angle=30", "radial:0.3"])
+def test_vignetting_amplifies_the_noise_of_an_rgb_image_pixel_by_pixel(method):
+    dark = raw(np.full((60, 70), 2000), white=8000.0, white_balance=(2.0, 1.0, 1.5))
+    stages = default_pipeline(vignetting=method).stages[:4]
+    frame = Pipeline(stages)(dark)
+    field = frame.known_lens_gain[:, :, None]
+    gains = np.array([2.0, 1.0, 1.5])
+    expected = frame.data + np.sqrt(0.25 * field**2 * gains**2 * NOISE[0] + (field * gains) ** 2 * NOISE[1])
+    stage = Denoise(Levels("rgb"), noise=NOISE)
+    np.testing.assert_allclose(run_stage(stage, frame).data[1:-1, 1:-1], expected[1:-1, 1:-1], rtol=2e-4)
+    with pytest.raises(StageError, match="denoiser Box works before vignetting; put it right after the black level"):
+        Denoise(Box(), noise=NOISE)(Pipeline(stages[:2])(dark))
+
+
+def test_noise_that_nobody_states_is_estimated():
+    clean = np.add.outer(np.arange(256), np.arange(256)) / 800 + 0.02
+    random = np.random.default_rng(3).standard_normal(clean.shape)
+    frame = mosaic(clean + np.sqrt(1e-3 * clean + 1e-5) * random)
+    added = (Denoise(Levels())(frame).data - frame.data)[clean > 0.1]
+    np.testing.assert_allclose(added, np.sqrt(1e-3 * clean + 1e-5)[clean > 0.1], rtol=0.3)
+
+
+@pytest.mark.parametrize("cfa", [*BAYER.values(), MONO])
+def test_for_an_rgb_image_it_is_estimated_from_the_mosaic_that_is_still_there(cfa):
+    y, x = np.indices((128, 160))
+    clean = 0.25 + 0.2 * np.sin(x / 60) * np.cos(y / 80)
+    noisy = clean + np.sqrt(1e-3 * clean + 1e-5) * np.random.default_rng(5).standard_normal(clean.shape)
+    pipeline = default_pipeline(vignetting="radial:0.4").replace("white_balance", method="gains", gains=(2.0, 1.0, 1.5))
+    before = raw(np.round(noisy * 7000 + 500), cfa, white=7500.0, black=((500.0,),))
+    mosaicked, balanced = BlackLevel()(before), Pipeline(pipeline.stages[:4])(before)
+    back = remosaicked(balanced)
+    kept = back.data < 2
+    assert 0.6 < kept.mean() and (mosaicked.data[~kept] > 0.3).all()
+    np.testing.assert_allclose(back.data[kept], mosaicked.data[kept], rtol=1e-6)
+    model, _ = noise_of(mosaicked.replace(data=np.where(kept, mosaicked.data, np.float32(2))))
+    expected = Denoise(Levels("rgb"), noise=tuple(zip(model.shot, model.read, strict=True)))(balanced).data
+    np.testing.assert_allclose(Denoise(Levels("rgb"))(balanced).data, expected, rtol=1e-3)
+    half = Pipeline((*pipeline.stages[:3], Demosaic("half")))(before)
+    with pytest.raises(StageError, match=r"noise: .*give it"):
+        Denoise(Levels("rgb"))(half)
+
+
+def test_a_demosaiced_file_meets_denoisers_of_rgb_images_only(caplog):
+    data = np.full((9, 14, 3), np.float32(0.4))
+    frame = camera(data, demosaiced=True, noise=(NOISE,), white_balance=(1.0, 1.0, 1.0), xyz_to_camera=MATRIX)
+    pipeline = default_pipeline(denoise=Denoise(Box()))
+    assert Denoise not in map(type, pipeline.starting_from(frame)) and "Denoise has no effect" in caplog.text
+    assert Denoise in map(type, default_pipeline(denoise=Denoise(Box("rgb"))).starting_from(frame))
+
+
 @pytest.mark.parametrize("where", ["camera", "mosaic"])
 @pytest.mark.parametrize("method", ["mean", "median"])
 def test_the_strength_of_a_window_filter_blends(method, where):
@@ -214,7 +267,7 @@ def test_rows_made_together_are_those_of_the_slot_but_for_the_border(denoiser, c
         ({"strength": 1.5}, "strength = 1.5 is not allowed; give 0..1"), ({"strength": -0.1}, "give 0..1"),
         ({"strength": float("nan")}, "give 0..1"), ({"strength": "much"}, "give a number"),
         ({"noise": (1.0,)}, "a list of 2 numbers"), ({"noise": 1.0}, "a list of 2 numbers"),
-        ({"noise": (-1e-3, 0.0)}, "variances SHOT,READ of 0 or more"),
+        ({"noise": (-1e-3, 0.0)}, "variances SHOT,READ of 0..1"),
         ({"noise": (NOISE, NOISE)}, "a list of 2 numbers"), ({"noise": (float("inf"), 0.0)}, "variances"),
     ],
 )  # fmt: skip

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,7 +19,6 @@ from isp.stages.options import number
 
 if TYPE_CHECKING:
     from isp.denoisers.window import WindowFilter
-    from isp.noise import NoiseModel
 
 Pair = tuple[float, float]
 
@@ -83,9 +81,12 @@ class Denoise:
         require(self.window in (3, 5, 7), "Denoise", "window", self.window, "3, 5 or 7 pixels")
         require_choice("Denoise", "where", self.where, ("camera", "mosaic"))
         require(0 <= self.strength <= 1, "Denoise", "strength", self.strength, "0..1")
-        levels = () if self.noise is None else np.ravel(self.noise).tolist()
-        good = all(math.isfinite(level) and level >= 0 for level in levels)
-        require(good, "Denoise", "noise", self.noise, "variances SHOT,READ of 0 or more, or one such pair per colour")
+        if self.noise is not None:
+            from isp.noise import plausible
+
+            pairs = np.reshape(self.noise, (-1, 2)).tolist()
+            allowed = "variances SHOT,READ of 0..1, not both 0, or one such pair for each of R, G, B"
+            require(all(plausible(*pair) for pair in pairs), "Denoise", "noise", self.noise, allowed)
         if self.method != "none" and self._window_filter is None:
             object.__setattr__(self, "where", _WHERE[self.denoiser.domain])
 
@@ -172,31 +173,29 @@ class Denoise:
         return out
 
     def _by_host(self, denoiser: Denoiser, frame: Frame) -> NDArray[np.float32]:
-        from isp.denoisers.host import denoised, rggb_corner
+        from isp.denoisers.host import LocalNoise, denoised, rggb_corner
+        from isp.noise import noise_at, noise_of
+        from isp.remosaic import remosaicked
 
         corner = rggb_corner(frame.meta.cfa) if self.where == "mosaic" else (0, 0)
         if corner is None:
             raise StageError(f"Denoise: {self._title} is for Bayer patterns, and this sensor's is another; use median")
+        if self.where == "mosaic" and not isinstance(frame.lens_gain, float):
+            raise StageError(f"Denoise: {self._title} works before vignetting; put it right after the black level")
+        shown = remosaicked(frame) if self._shows_a_mosaic(frame) else frame
+        model, gain = noise_at(frame, noise_of(shown, self.noise)[0])
         return denoised(
             frame.data,
             denoiser,
-            self._noise(frame),
+            LocalNoise(model, gain) if isinstance(gain, np.ndarray) else model,
             corner=corner,
             saturation=frame.saturation,
             strength=self.strength,
             title=self._title,
         )
 
-    def _noise(self, frame: Frame) -> NoiseModel:
-        model = _model(self.noise, frame)
-        return model.amplified(frame.gains) if frame.gains else model
-
-
-def _model(given: Pair | tuple[Pair, Pair, Pair] | None, frame: Frame) -> NoiseModel:
-    from isp.noise import NoiseModel
-
-    pairs = np.array(frame.meta.noise if given is None else given, float).reshape(-1, 2)
-    if not pairs.size:
-        raise StageError("Denoise: the file has no noise model; give noise")
-    shot, read = np.broadcast_to(pairs, (3, 2)).T.tolist()
-    return NoiseModel((shot[0], shot[1], shot[2]), (read[0], read[1], read[2]))
+    def _shows_a_mosaic(self, frame: Frame) -> bool:
+        """Whether noise that nobody states is to be looked for in the mosaic that a frame was made from."""
+        stated = self.noise is not None or frame.meta.noise
+        made = self.where == "camera" and not frame.meta.demosaiced and frame.data.shape[:2] == frame.meta.size
+        return made and not stated
