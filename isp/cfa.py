@@ -13,7 +13,7 @@ CFA = tuple[tuple[int, ...], ...]
 Array = NDArray[np.float32]
 
 _BAYER = ("RGGB", "BGGR", "GRBG", "GBRG")
-_XTRANS = "GGRGGBGGBGGRBRGBRGGGBGGRGGRGGBRBGBRG"
+_XTRANS = "GGRGGBGGBGGRBRGRBGGGBGGRGGRGGBRBGBRG"
 
 
 def parse_cfa(name: object, where: str) -> CFA:

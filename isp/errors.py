@@ -32,7 +32,13 @@ class StageError(IspError):
 
 
 class TrainingError(IspError):
-    """A training cannot begin or go on: no data, torch missing, a checkpoint of another training."""
+    """A training cannot begin or go on: no data, no such device, a checkpoint of another training."""
+
+
+class MissingPackageError(IspError):
+    """A package that an extra brings is not installed: says which command installs it."""
+
+    exit_code = 3
 
 
 class DenoiserError(StageError):

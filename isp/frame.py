@@ -168,6 +168,21 @@ class Meta:
 _SHAPE = {Space.RAW: (2, np.uint16), Space.MOSAIC: (2, np.float32)}
 
 
+class Later(NamedTuple):
+    """A field of gains that is made only if somebody wants to see it: no value of it is below `lowest`."""
+
+    lowest: float
+    make: Callable[[], NDArray[np.float32]]
+
+
+Gain = float | NDArray[np.float32] | Later
+
+
+def known(gain: Gain) -> float | NDArray[np.float32]:
+    """Return a gain, or the field of them, as a number or an array."""
+    return gain.make() if isinstance(gain, Later) else gain
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
     """An image on its way: read-only pixels, their space, and the file's `Meta`.
@@ -187,6 +202,8 @@ class Frame:
     gains : (float, float, float) or None
         White balance gains for R, G, B that the data carry; None before white balance. A file that is demosaiced
         already enters with (1, 1, 1).
+    lens_gain : float, ndarray or Later
+        What vignetting multiplied by: 1, or a field, (H, W) or of the shape of `data`; see `known_lens_gain`.
     encoding : {"srgb", "linear"} or None
         Which curve a DISPLAY frame has been through, for the writer's colour profile; None if it is another one.
 
@@ -201,6 +218,7 @@ class Frame:
     meta: Meta
     saturation: float | NDArray[np.float32] = 1.0
     gains: Gains | None = None
+    lens_gain: Gain = 1.0
     encoding: str | None = None
 
     def __post_init__(self) -> None:
@@ -217,6 +235,9 @@ class Frame:
         saturation = np.shape(self.saturation)
         if saturation not in ((), data.shape):
             raise ParameterError(f"Frame: saturation of shape {saturation} is neither one level nor {data.shape}")
+        lens = data.shape if isinstance(self.lens_gain, Later) else np.shape(self.lens_gain)
+        if lens not in ((), data.shape, data.shape[:2]):
+            raise ParameterError(f"Frame: lens_gain of shape {lens} is neither one gain nor {data.shape[:2]}")
         data = data.view()
         data.flags.writeable = False
         object.__setattr__(self, "data", data)
@@ -229,14 +250,12 @@ class Frame:
     def outline(self) -> Outline:
         """Everything but the pixels."""
         height, width = self.data.shape[:2]
-        return Outline(height, width, self.space, self.meta, self.saturation, self.gains, self.encoding)
+        return Outline(height, width, self.space, self.meta, self.saturation, self.gains, self.lens_gain, self.encoding)
 
-
-class Later(NamedTuple):
-    """A saturation field that is made only if somebody wants to see it: no value of it is below `lowest`."""
-
-    lowest: float
-    make: Callable[[], NDArray[np.float32]]
+    @property
+    def known_lens_gain(self) -> float | NDArray[np.float32]:
+        """The gain of vignetting as a number or an array, which may be made anew each time."""
+        return known(self.lens_gain)
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,8 +266,9 @@ class Outline:
     width: int
     space: Space
     meta: Meta
-    saturation: float | NDArray[np.float32] | Later = 1.0
+    saturation: Gain = 1.0
     gains: Gains | None = None
+    lens_gain: Gain = 1.0
     encoding: str | None = None
 
     @property
@@ -264,8 +284,8 @@ class Outline:
     @property
     def known_saturation(self) -> float | NDArray[np.float32]:
         """The saturation as a frame holds it."""
-        return self.saturation.make() if isinstance(self.saturation, Later) else self.saturation
+        return known(self.saturation)
 
     def filled(self, data: NDArray[Any]) -> Frame:
         """Return the frame with these pixels."""
-        return Frame(data, self.space, self.meta, self.known_saturation, self.gains, self.encoding)
+        return Frame(data, self.space, self.meta, self.known_saturation, self.gains, self.lens_gain, self.encoding)

@@ -89,6 +89,15 @@ def test_a_picture_becomes_light(tmp_path, dtype, suffix):
     np.testing.assert_allclose(light, linear(values), rtol=1e-6, atol=1e-9)
 
 
+def test_a_jpeg_becomes_light(tmp_path):
+    values = np.repeat(np.repeat(np.random.default_rng(0).integers(0, 256, (3, 4, 3), np.uint8), 16, 0), 16, 1)
+    cv2.imwrite(str(tmp_path / "a.jpg"), values)
+    decoded = cv2.imread(str(tmp_path / "a.jpg"))[..., ::-1]
+    np.testing.assert_allclose(read_picture(tmp_path / "a.jpg"), linear(decoded), atol=0.02)  # two decoders' rounding
+    cv2.imwrite(str(tmp_path / "grey.jpg"), values[..., 0])
+    assert read_picture(tmp_path / "grey.jpg").shape == (48, 64, 3)
+
+
 def test_grey_and_alpha(tmp_path):
     values = np.random.default_rng(0).integers(0, 256, (9, 14, 4), np.uint8)
     cv2.imwrite(str(tmp_path / "grey.png"), values[..., 0])

@@ -83,7 +83,8 @@ class Color:
     def as_rows(self, before: Outline, frame: Frame | None = None) -> Step:
         """Return how rows are made."""
         matrix = tuple(map(tuple, self.camera_to_srgb(before.meta).astype(np.float32)))
-        return Step(Points(Point(_mixed), matrix), before.replace(space=Space.LINEAR))
+        after = before.replace(space=Space.LINEAR, lens_gain=1.0)  # of mixed colours no noise model speaks
+        return Step(Points(Point(_mixed), matrix), after)
 
     def camera_to_srgb(self, meta: Meta) -> NDArray[np.float64]:
         """Return the 3x3 matrix that this stage would use on a file."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from isp import loops
 from isp.bands import apply
@@ -14,7 +15,7 @@ from isp.bayer import bayer
 from isp.bilinear import bilinear
 from isp.cfa import CFA, cell_size, tile
 from isp.errors import StageError, require_choice
-from isp.frame import Frame, Outline, Space
+from isp.frame import Frame, Gain, Later, Outline, Space, known
 from isp.jit import kernel
 from isp.parameters import settle
 from isp.rows import Step, Window
@@ -62,6 +63,18 @@ def half(height: int, width: int, cfa: CFA) -> Window:
     counts = (cells[..., None] == np.arange(3)).sum(axis=(1, 3)).astype(np.float32)
     colours = (0, 1, 2) if len(np.unique(cells)) > 1 else (cfa[0][0],) * 3
     return Window(loops.before(_half_rows), (cell, np.array(cfa), colours, counts), cell=cell)
+
+
+def _of_cells(gain: Gain, cell: int, height: int, width: int) -> Gain:
+    """Return the mean gain of every cell."""
+    if isinstance(gain, float):
+        return gain
+
+    def make() -> NDArray[np.float32]:
+        field = np.asarray(known(gain))[: height * cell, : width * cell]
+        return np.asarray(field.reshape(height, cell, width, cell).mean(axis=(1, 3)))
+
+    return Later(0.0, make)
 
 
 METHODS = ("bilinear", "half")
@@ -118,7 +131,8 @@ class Demosaic:
         after = before.replace(space=Space.CAMERA, saturation=1.0)
         if self.method == "half":
             window = half(height, width, cfa)
-            return Step(window, after.replace(height=height // window.cell, width=width // window.cell))
+            cells = {"height": height // window.cell, "width": width // window.cell}
+            return Step(window, after.replace(**cells, lens_gain=_of_cells(before.lens_gain, window.cell, **cells)))
         if before.meta.monochrome:
             return Step(Window(loops.before(_grey_rows)), after)
         return Step(bayer(height, width, cfa) or bilinear(height, width, cfa), after)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from isp import falloff, shading
 from isp.bands import apply
 from isp.errors import ParameterError, StageError, require, require_choice
-from isp.frame import Frame, Later, Meta, Outline, Space
+from isp.frame import Frame, Gain, Later, Meta, Outline, Space, known
 from isp.parameters import settle
 from isp.rows import Points, Step
 from isp.stages.options import numbers, options
@@ -131,7 +131,8 @@ class Vignetting:
         if uniform and shape == before.meta.active[2:]:
             computed = self._with_the_row(before.meta)
             if computed is not None:
-                return Step(computed[0], before.replace(saturation=computed[1]))
+                points, later = computed
+                return Step(points, before.replace(saturation=later, lens_gain=_product(before.lens_gain, later)))
         field = self.gains(before.meta, len(shape))
         if field.shape == shape:
             gain = field
@@ -139,7 +140,8 @@ class Vignetting:
             gain = np.ones(shape, np.float32)  # the masked border, if the frame has one, stays as it is
             gain[before.meta.active.slices] = field if field.ndim == len(shape) else field[:, :, None]
         saturation = gain if uniform else gain * before.known_saturation
-        return Step(shading.by_field(gain), before.replace(saturation=saturation))
+        lens_gain = _product(before.lens_gain, gain)
+        return Step(shading.by_field(gain), before.replace(saturation=saturation, lens_gain=lens_gain))
 
     def _with_the_row(self, meta: Meta) -> tuple[Points, Later] | None:
         """Return what needs no field, if the method's gains are of that kind."""
@@ -187,6 +189,13 @@ class Vignetting:
             )
         assert self.sensor_size is not None  # checked on construction
         return math.hypot(*self.sensor_size) / 2 / focal_length
+
+
+def _product(before: Gain, gain: NDArray[np.float32] | Later) -> Gain:
+    """Return what several of these stages multiplied by."""
+    if isinstance(before, float) and before == 1:
+        return gain
+    return Later(0.0, lambda: np.asarray(known(before) * known(gain)))
 
 
 _OPTIONS = {

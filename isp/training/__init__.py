@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-from isp.errors import TrainingError
+from isp.errors import MissingPackageError, TrainingError
 
 
 def require_torch(device: str = "cpu", threads: int | None = None) -> None:
@@ -12,11 +12,13 @@ def require_torch(device: str = "cpu", threads: int | None = None) -> None:
 
     Raises
     ------
+    MissingPackageError
+        If torch is not installed.
     TrainingError
-        If torch is not installed, or knows no such device.
+        If it knows no such device.
     """
     if find_spec("torch") is None:
-        raise TrainingError('training needs torch, which is not installed; pip install "isp[train]"')
+        raise MissingPackageError('training needs torch, which is not installed; pip install "isp[train]"')
     import torch
 
     try:

@@ -32,7 +32,8 @@ _CHECKS = 16  # batches of noisy files that the training does not see
 
 def train_denoiser(
     folders: Sequence[Path], out: Path, *, steps: int = 30_000, seed: int = 0, learning_rate: float = 2e-3,
-    shape: Shape = USUAL, initial: Path | None = None, device: str = "cpu", report: Callable[[Report], None],
+    shape: Shape = USUAL, initial: Path | None = None, device: str = "cpu", validate_every: int = 1000,
+    report: Callable[[Report], None],
 ) -> None:  # fmt: skip
     """Train the network on folders of clean pictures, with dead leaves and charts among them.
 
@@ -58,6 +59,8 @@ def train_denoiser(
         Weights to begin with, instead of random ones.
     device : str
         As torch names it: "cpu", "cuda".
+    validate_every : int
+        Steps between two validations; each writes the checkpoint.
     report : callable
         Called with every `Report`.
 
@@ -82,7 +85,7 @@ def train_denoiser(
 
     made = f"{LEAVES if files else 4 * LEAVES} pictures of dead leaves, {len(charts())} of charts"
     text = partial(card, plan, paths=files, made=made)
-    _train(plan, batch, with_truth, Validation(checked), out, device, start, report, text)
+    _train(plan, batch, with_truth, Validation(checked), out, device, start, report, text, validate_every)
 
 
 def adapt_denoiser(
@@ -132,10 +135,15 @@ def _tensors(weights: Trained) -> dict[str, Tensor]:
 def _train(
     plan: Plan, batch: Patches, objective: Objective, validation: Validate, out: Path, device: str,
     start: dict[str, Tensor] | None, report: Callable[[Report], None], text: Callable[[Report], str],
+    validate_every: int = 1000,
 ) -> None:  # fmt: skip
     """Train, and write the best weights with the card that tells of them."""
     last = Report(0, plan.steps, 0.0, None, 0.0, 0.0)
-    for result in train(plan, batch, objective, validation, Path(f"{out}.checkpoint"), device=device, initial=start):
+    steps = train(
+        plan, batch, objective, validation, Path(f"{out}.checkpoint"), device=device, initial=start,
+        validate_every=validate_every,
+    )  # fmt: skip
+    for result in steps:
         if isinstance(result, Report):
             last = result
             report(result)

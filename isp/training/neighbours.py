@@ -39,7 +39,7 @@ def patches_of(
     side = SIDE // 2
     patches = np.empty((count, 4, side, side), np.float32)
     for patch in patches:
-        mosaic = mosaics[random.integers(len(mosaics))]
+        mosaic = mosaics[int(random.integers(len(mosaics)))]
         top, left = (random.integers(size - side + 1) for size in mosaic.shape[1:])
         patch[...] = mosaic[:, top : top + side, left : left + side]
     drawn = _PAIRS[random.integers(len(_PAIRS), size=(count, side // 2, side // 2))]

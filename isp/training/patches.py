@@ -6,6 +6,7 @@ been.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -16,7 +17,8 @@ from isp.stabilise import stabilise
 from isp.training.scenes import Scene
 
 SIDE = 128  # photosites a side
-_SHOT = 1.5e-6, 1.5e-2
+_REACH = 2  # photosites that a lens spreads light
+_SHOT = 5e-6, 1e-2
 _ELECTRONS = 0.6, 10.0  # of read noise
 
 
@@ -39,15 +41,16 @@ def batch(scenes: Sequence[Scene], seed: int, step: int, count: int) -> Batch:
     random = np.random.default_rng((seed, step))
     light = np.empty((count, 4, SIDE // 2, SIDE // 2), np.float32)
     for patch in light:
-        _expose(scenes[random.integers(len(scenes))], random, patch)
+        _expose(scenes[int(random.integers(len(scenes)))], random, patch)
     noise = draw_noise(random, count)
     return stabilised_pair(light, noise, random)
 
 
 def _expose(scene: Scene, random: np.random.Generator, patch: NDArray[np.float32]) -> None:
     """Write what a sensor of random colours, exposure and white balance sees of a random part of a scene."""
-    top, left = (random.integers(size - SIDE + 1) for size in scene.shape[:2])
-    cut = scene[top : top + SIDE, left : left + SIDE]
+    side = SIDE + 2 * _REACH
+    top, left = (random.integers(size - side + 1) for size in scene.shape[:2])
+    cut = _softened(scene[top : top + side, left : left + side].astype(np.float32), random)
     if random.random() < 0.5:
         cut = cut.transpose(1, 0, 2)
     cut = cut[:: random.choice((-1, 1)), :: random.choice((-1, 1))]
@@ -57,8 +60,18 @@ def _expose(scene: Scene, random: np.random.Generator, patch: NDArray[np.float32
     gain = 2.0 ** random.uniform(-2.5, 0.6) / 65535
     to_camera = (mixing * (np.array(neutral) * gain)[:, None]).astype(np.float32)
     for plane, (y, x, colour) in enumerate(((0, 0, 0), (0, 1, 1), (1, 0, 1), (1, 1, 2))):
-        np.matmul(cut[y::2, x::2].astype(np.float32), to_camera[colour], out=patch[plane])
+        np.matmul(cut[y::2, x::2], to_camera[colour], out=patch[plane])
     np.minimum(patch, 1, out=patch)
+
+
+def _softened(cut: NDArray[np.float32], random: np.random.Generator) -> NDArray[np.float32]:
+    """Return a cut as a lens shows it: two of three as sharp as it is, the others less sharp; `_REACH` narrower."""
+    if random.random() < 2 / 3:
+        return cut[_REACH:-_REACH, _REACH:-_REACH]
+    for share in random.uniform(0, 1 / 3, _REACH).astype(np.float32):  # of both neighbours
+        across = cut[:, 1:-1] + share * (cut[:, :-2] - 2 * cut[:, 1:-1] + cut[:, 2:])
+        cut = across[1:-1] + share * (across[:-2] - 2 * across[1:-1] + across[2:])
+    return cut
 
 
 def draw_noise(random: np.random.Generator, count: int) -> Noise:
@@ -66,8 +79,8 @@ def draw_noise(random: np.random.Generator, count: int) -> Noise:
 
     The variance of photons is one over the electrons of white, log-uniform; read noise is some electrons, log-uniform.
     """
-    shot = np.exp(random.uniform(*np.log(_SHOT), count))
-    electrons = np.exp(random.uniform(*np.log(_ELECTRONS), count))
+    shot = np.exp(random.uniform(math.log(_SHOT[0]), math.log(_SHOT[1]), count))
+    electrons = np.exp(random.uniform(math.log(_ELECTRONS[0]), math.log(_ELECTRONS[1]), count))
     return Noise(shot.astype(np.float32), ((electrons * shot) ** 2).astype(np.float32))
 
 

@@ -36,6 +36,7 @@ class Validation:
         random = np.random.default_rng(2013)
         self.samples = [_sample(scene, shot, read, random) for scene in scenes[:_PICTURES] for shot, read in LEVELS]
 
+    @torch.no_grad()
     def __call__(self, network: Network) -> float:
         """Return dB."""
         device = next(network.parameters()).device
