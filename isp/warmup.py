@@ -14,6 +14,7 @@ from isp.errors import StorageError
 from isp.frame import Frame, Meta, Rectangle, Space
 from isp.opcodes import GainMap
 from isp.recipe import default_pipeline
+from isp.stages.denoise import Denoise
 
 _HEIGHT, _WIDTH = 40, 48
 _RGGB = ((0, 1), (1, 2))
@@ -44,6 +45,7 @@ _OF_MOSAICS: tuple[dict[str, Any], ...] = (
     {"demosaic": "half", "white_balance": "gray_world"},
     {"denoise": "median:3:mosaic"},
     {"denoise": "mean:3:mosaic"},
+    {"denoise": Denoise("cnn", noise=(1e-3, 1e-5))},  # so much that the network has something to do
 )
 
 

@@ -67,7 +67,7 @@ def install(tmp_path, monkeypatch):
 
     def forget():
         registry.find.cache_clear()
-        registry.load.cache_clear()
+        registry._loaded.cache_clear()
 
     def install(name, source=GOOD, attribute="Half", version="1.2"):
         module = f"plugin_{name}_{tmp_path.name}".replace("-", "_")

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from isp import Denoise
 from isp.denoisers.cnn import Cnn, trained
 from isp.denoisers.cnn.denoiser import taken
 from isp.denoisers.cnn.inference import MULTIPLE, Inference
@@ -16,9 +17,12 @@ from isp.denoisers.cnn.network import from_shapes, layers, reaches
 from isp.denoisers.host import denoised
 from isp.errors import DenoiserError, ParameterError
 from isp.noise import NoiseModel
+from isp.pipeline import Pipeline
 from isp.stabilise import stabilise, unstabilise
 
 from . import naive
+from .command import error_line, run
+from .frames import mosaic as mosaic_frame
 
 NOISE = NoiseModel((1e-3, 8e-4, 1.2e-3), (1e-5, 8e-6, 2e-5))
 NETWORKS = (
@@ -213,17 +217,15 @@ def test_the_weights_in_the_package_are_those_of_this_release_and_small():
     assert len(content) <= 1_000_000
     denoiser = Cnn()
     assert denoiser.domain == "mosaic" and denoiser.halo % denoiser.multiple == 0
-    assert denoiser.card == trained.CARD.read_text("utf-8")
+    assert denoiser.card == trained.SHIPPED.with_suffix(".md").read_text("utf-8")
 
 
 def test_weights_that_changed_are_refused(monkeypatch, tmp_path):
     other = tmp_path / "cnn.npz"
     other.write_bytes(trained.SHIPPED.read_bytes()[:-1] + b"x")
     monkeypatch.setattr(trained, "SHIPPED", other)
-    trained.load.cache_clear()
     with pytest.raises(DenoiserError, match=r"cnn\.npz is damaged: its SHA-256 is [0-9a-f]{64}, not .*install isp"):
         Cnn().halo  # noqa: B018
-    trained.load.cache_clear()
 
 
 def test_saved_weights_are_the_same_bytes_and_come_back(tmp_path):
@@ -280,6 +282,37 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
 def test_an_engine_that_does_not_exist_is_refused():
     with pytest.raises(ParameterError, match="Cnn: engine = 'tpu' is not allowed; give one of numba, onnx"):
         Cnn(engine="tpu")
+
+
+def test_the_stage_takes_own_weights_and_a_recipe_holds_them(own, tmp_path):
+    stage = Denoise("cnn", noise=(1e-3, 1e-5), weights=own.weights)
+    frame = mosaic_frame(mosaic(10, 130, 140))
+    expected = denoised(frame.data, own, NoiseModel((1e-3,) * 3, (1e-5,) * 3))
+    np.testing.assert_array_equal(stage(frame).data, expected)
+    recipe = tmp_path / "own.toml"
+    recipe.write_text(Pipeline((stage,)).to_toml(), "utf-8")
+    assert Pipeline.from_toml(recipe.read_text("utf-8")).stages == (stage,)
+
+
+def test_weights_are_for_denoisers_that_take_some(tmp_path):
+    with pytest.raises(ParameterError, match=r"weights = 'a\.npz' is not allowed; give none: median takes no weights"):
+        Denoise("median", weights="a.npz")
+    with pytest.raises(DenoiserError, match=r"none\.npz: cannot be read: No such file"):
+        Denoise("cnn", weights=str(tmp_path / "none.npz"))
+
+
+def test_the_command_line_prints_the_card_beside_the_weights(own, tmp_path):
+    assert "SHA-256" in run("denoisers", "cnn", "--weights", own.weights).stdout
+    Path(own.weights).with_suffix(".md").write_text("# Mine\n", "utf-8")
+    assert run("denoisers", "cnn", "--weights", own.weights).stdout == "cnn, built in\n\n# Mine\n"
+    result = run("denoisers", "median", "--export", tmp_path / "a.onnx")
+    assert result.exit_code == 2 and "--export = 'median' is not allowed; give it for cnn" in error_line(result)
+
+
+def test_the_command_line_exports(own, tmp_path):
+    onnx = pytest.importorskip("onnx", reason="onnx is not installed")
+    assert run("denoisers", "cnn", "--weights", own.weights, "--export", tmp_path / "a.onnx").exit_code == 0
+    assert onnx.load(tmp_path / "a.onnx").graph.node[-1].op_type == "Sub"
 
 
 def test_shapes_say_which_network_it_is():

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from isp.denoisers.mean import mean
 from isp.denoisers.median import median
-from isp.denoisers.slot import Denoiser, check_declaration
+from isp.denoisers.slot import Denoiser, Trainable, check_declaration
 from isp.denoisers.window import WindowFilter
-from isp.errors import DenoiserError, ParameterError
+from isp.errors import DenoiserError, ParameterError, require
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -86,9 +86,28 @@ def find(name: str) -> Known:
     return plugins[name]
 
 
+def load(name: str, weights: str | None = None) -> Denoiser:
+    """Return the denoiser of a name, always the same one as long as it has its own weights.
+
+    Parameters
+    ----------
+    name : str
+        One that `known` has.
+    weights : str, optional
+        A file of the user's own weights, for a denoiser that takes some.
+    """
+    denoiser = _loaded(name)
+    if weights is None:
+        return denoiser
+    require(isinstance(denoiser, Trainable), "Denoise", "weights", weights, f"none: {name} takes no weights")
+    assert isinstance(denoiser, Trainable)
+    trained = denoiser.with_weights(weights)
+    check_declaration(trained, find(name).title)
+    return trained
+
+
 @functools.cache
-def load(name: str) -> Denoiser:
-    """Return the denoiser of a name, always the same one."""
+def _loaded(name: str) -> Denoiser:
     return find(name).load()
 
 

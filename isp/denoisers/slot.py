@@ -58,6 +58,14 @@ class RowDenoiser(Protocol):
         """Return how the rows of an image of this size are made."""
 
 
+@runtime_checkable
+class Trainable(Protocol):
+    """A denoiser that can work with weights other than its own."""
+
+    def with_weights(self, path: str, /) -> Denoiser:
+        """Return one with the weights of a file, whose content it checks."""
+
+
 def check_declaration(denoiser: Any, title: str) -> None:
     """Raise `DenoiserError` unless something declares what a denoiser must."""
     if isinstance(denoiser, type):

@@ -48,6 +48,8 @@ class Denoise:
     noise : (float, float) or three of them, optional
         Shot and read variance on the 0..1 scale, ``shot x + read``, for all colours or for R, G, B. From the file, or
         where it has none from the image, if not given.
+    weights : str, optional
+        Of cnn: a file of your own weights, as ``isp train-denoiser`` writes them.
 
     Raises
     ------
@@ -75,6 +77,7 @@ class Denoise:
     where: str = "camera"
     strength: float = 1.0
     noise: Pair | tuple[Pair, Pair, Pair] | None = None
+    weights: str | None = None
 
     def __post_init__(self) -> None:
         settle(self)
@@ -120,7 +123,7 @@ class Denoise:
             return self.method
         from isp.denoisers.registry import load
 
-        return self._window_filter or load(self.method)
+        return self._window_filter or load(self.method, self.weights)
 
     @property
     def _window_filter(self) -> WindowFilter | None:
@@ -128,7 +131,7 @@ class Denoise:
         from isp.denoisers.registry import load
         from isp.denoisers.window import WindowFilter
 
-        found = load(self.method) if isinstance(self.method, str) else None
+        found = load(self.method, self.weights) if isinstance(self.method, str) else None
         if not isinstance(found, WindowFilter):
             return None
         return dataclasses.replace(found, window=self.window, domain="mosaic" if self.where == "mosaic" else "rgb")

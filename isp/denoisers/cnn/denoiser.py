@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -71,6 +72,16 @@ class Cnn:
     def halo(self) -> int:
         """Sites around a tile that its result depends on."""
         return 2 * context(self._trained.network)
+
+    def with_weights(self, path: str, /) -> Cnn:
+        """Return one with the weights of a file."""
+        return Cnn(path, self.engine)
+
+    def export(self, path: str | os.PathLike[str]) -> None:
+        """Write the network as an ONNX file."""
+        from isp.denoisers.cnn.onnx import export
+
+        export(self._trained, path)
 
     @property
     def card(self) -> str:

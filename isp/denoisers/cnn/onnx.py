@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from isp.atomic import atomic_file
 from isp.denoisers.cnn.network import PLANES, Layer
 from isp.denoisers.cnn.trained import Trained
 from isp.errors import DenoiserError
@@ -36,7 +37,9 @@ class OnnxEngine:
 
 def export(trained: Trained, path: str | os.PathLike[str]) -> None:
     """Write the network as an ONNX file: (1, 4, height, width) to the same, both sides multiples of 4."""
-    _imported("onnx").save(exported(trained), path)
+    content = exported(trained).SerializeToString()
+    with atomic_file(path, overwrite=True) as file:
+        file.write(content)
 
 
 def exported(trained: Trained) -> Any:

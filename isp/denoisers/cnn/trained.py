@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import io
 import os
@@ -19,10 +18,8 @@ from isp.errors import DenoiserError, printable
 
 Array = NDArray[np.float32]
 
-FOLDER = Path(__file__).with_name("weights")
-SHIPPED = FOLDER / "cnn.npz"
+SHIPPED = Path(__file__).with_name("weights") / "cnn.npz"
 SHA256 = "72294bfab7364629e9c433e3113ed021dc1904b2ba9c5614c721f1674ed16e12"
-CARD = FOLDER / "card.md"
 
 
 class Trained(NamedTuple):
@@ -46,11 +43,11 @@ class Trained(NamedTuple):
     card: str
 
 
-@functools.lru_cache(maxsize=4)
 def load(path: Path | None = None) -> Trained:
     """Return the weights of a file, by default those in the package.
 
-    A file is an ``.npz`` of float32 arrays: ``scale``, and ``NAME.weight`` and ``NAME.bias`` of every layer.
+    A file is an ``.npz`` of float32 arrays: ``scale``, and ``NAME.weight`` and ``NAME.bias`` of every layer. A text
+    beside it whose name ends in ``.md`` is its card.
 
     Raises
     ------
@@ -74,8 +71,11 @@ def load(path: Path | None = None) -> Trained:
     except (ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
         reason = " ".join(str(error).split())
         raise DenoiserError(f"{printable(path)} holds no weights of the denoiser 'cnn': {reason}") from error
-    card = CARD.read_text("utf-8") if shipped else f"The user's own weights: {printable(path)}, SHA-256 {digest}."
-    return Trained(network, arrays, scale, card)
+    told = path.with_suffix(".md")
+    text = (
+        told.read_text("utf-8", "replace") if told.is_file() else f"Weights that nothing is told of, SHA-256 {digest}."
+    )
+    return Trained(network, arrays, scale, text)
 
 
 def _scale(arrays: dict[str, Array]) -> np.float32:
