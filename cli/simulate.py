@@ -13,10 +13,10 @@ from .paths import FilePath
 EPILOG = """
 \b
 Examples:
-  isp simulate color_checker -o checker.dng --sensor apsc --iso 3200
-  isp simulate photo.png -o night.dng --sensor phone --iso 12800 --exposure -2 --truth night.tif
-  isp simulate flat -o flat.dng --size 6000x4000 --vignetting natural:angle=30 --gain-map
-  isp simulate slanted_edge -o edge.dng --cfa X-TRANS --illuminant 3200K --seed 7
+  isp simulate color_checker -o checker.dng --sensor phone --iso 3200
+  isp simulate photo.png -o dim.dng --exposure -2 --truth dim.tif
+  isp simulate flat -o flat.dng --vignetting natural:angle=30 --gain-map
+  isp simulate text -o text.dng --cfa X-TRANS --illuminant 3200K --seed 7
   isp simulate star_field -o dark.dng --time 30 --temperature 35
   isp simulate --list
 """
