@@ -122,6 +122,23 @@ def test_raw_mosaic_and_border():
     assert model == estimate(isp.BlackLevel()(frame)) and 5e-5 < model.shot[1] < 3e-4
 
 
+@pytest.mark.parametrize(
+    ("name", "boxes"),
+    [("s40_0101.CRW", [(290, 1180), (590, 1180), (900, 1180), (1210, 1180), (1520, 1180), (1830, 1180), (290, 260)]),
+     ("g2_0304.CRW", [(260, 1230), (590, 1230), (920, 1230), (1250, 1230), (1590, 1230), (1920, 1230), (260, 250)])],
+)  # fmt: skip
+def test_patches_of_a_colour_chart(name, boxes):
+    """The grey row of a ColorChecker and a brown patch: differences of neighbouring sites of one colour say it too."""
+    frame = isp.BlackLevel()(isp.read_raw(SAMPLES / name))
+    model = estimate(frame)
+    for x, y in boxes:
+        for (down, right), colour in np.ndenumerate(RGGB):
+            sites = frame.data[y + down : y + 140 : 2, x + right : x + 140 : 2].astype(float)
+            measured = np.diff(sites, axis=1).std() / np.sqrt(2)
+            expected = np.sqrt(model.shot[colour] * sites.mean() + model.read[colour])
+            assert expected == pytest.approx(measured, rel=0.1)
+
+
 def test_same_for_any_number_of_threads(monkeypatch):
     frame = isp.BlackLevel()(isp.read_raw(SAMPLES / "s40_0117.CRW"))
     monkeypatch.setenv("ISP_NUM_THREADS", "1")
