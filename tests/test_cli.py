@@ -326,6 +326,7 @@ def test_after_a_warm_up_a_conversion_compiles_nothing(tmp_path):
         ["--vignetting", "radial:0.3"], ["--linear"], ["--denoise", "median:3:mosaic"], ["--gamma", "bt709"],
         ["--vignetting", "natural:angle=30", "--white-balance", "gray_world"], ["--tone", "none"],
         ["--format", "tiff", "--tiff-compression", "deflate"],
+        ["--denoise", "cnn", "--set", "denoise.noise=[1e-3, 1e-5]"],
     ]  # fmt: skip
     for number, options in enumerate(variants):
         command = [*REAL, "convert", KDC, "-d", tmp_path / str(number), *options]

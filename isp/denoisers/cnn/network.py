@@ -72,6 +72,8 @@ def from_shapes(shapes: Mapping[str, tuple[int, ...]]) -> tuple[Layer, ...]:
     if any(shape is None or len(shape) != 4 for shape in ends):
         raise ValueError("inp.weight, d0.weight or d1.weight, of four dimensions, is missing")
     top, middle, bottom = (shape[0] for shape in ends if shape is not None)
+    if min(top, middle, bottom) < 1:
+        raise ValueError("a level has no channels")
     repeats = [sum(name.startswith(f"{place}.") and name.endswith(".weight") for name in shapes) for place in _REPEATED]
     e0, e1, m, f1, f0 = repeats
     result = layers((top, middle, bottom), (e0, e1, m, f1, f0))

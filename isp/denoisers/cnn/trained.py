@@ -6,6 +6,7 @@ import hashlib
 import io
 import os
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +21,11 @@ Array = NDArray[np.float32]
 
 SHIPPED = Path(__file__).with_name("weights") / "cnn.npz"
 SHA256 = "72294bfab7364629e9c433e3113ed021dc1904b2ba9c5614c721f1674ed16e12"
+
+_UNREADABLE = (  # what NumPy and zipfile raise where a file is something else, or damaged
+    ValueError, KeyError, TypeError, AttributeError, EOFError, OSError, RuntimeError, MemoryError, OverflowError,
+    zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 
 
 class Trained(NamedTuple):
@@ -68,7 +74,7 @@ def load(path: Path | None = None) -> Trained:
             arrays = {name: file[name] for name in file.files}
         scale = _scale(arrays)
         network = from_shapes({name: array.shape for name, array in arrays.items()})
-    except (ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+    except _UNREADABLE as error:
         reason = " ".join(str(error).split())
         raise DenoiserError(f"{printable(path)} holds no weights of the denoiser 'cnn': {reason}") from error
     told = path.with_suffix(".md")
