@@ -12,8 +12,10 @@ from isp.border import disagreement, tolerance
 from isp.convert import open_frame
 from isp.frame import Frame, Space
 from isp.headerless import Layout
+from isp.noise import noise_of
 
 _LETTERS = "RGB"
+_GREY = 0.18
 _PILE, _NEIGHBOURS = 16, 16  # sites at the top value, levels below it
 _ROWS = 64  # counted at a time
 
@@ -53,9 +55,27 @@ def describe(source: str | os.PathLike[str], headerless: Layout | None = None) -
         "white_balance": meta.white_balance,
         "xyz_to_camera": meta.xyz_to_camera,
         "baseline_exposure_stops": meta.baseline_exposure,
-        "noise": [list(plane) for plane in meta.noise],
+        "noise": noise(frame),
         "lens_shading": [type(shading).__name__ for shading in meta.lens_shading],
         "doubts": doubts(frame),
+    }
+
+
+def noise(frame: Frame) -> dict[str, Any]:
+    """Return the noise model of a freshly read frame by colour, whose word it is, and what it means.
+
+    ``electrons_at_white`` is one over the shot noise, None without any; ``sigma_at_grey_percent`` the standard
+    deviation of a site at 18 % of white, in percent of that.
+    """
+    model, source = noise_of(frame)
+    colours = sorted({colour for row in frame.meta.cfa for colour in row}) if not frame.meta.demosaiced else [0, 1, 2]
+    shot, read = [model.shot[colour] for colour in colours], [model.read[colour] for colour in colours]
+    return {
+        "source": source,
+        "shot": shot,
+        "read": read,
+        "electrons_at_white": [round(1 / each) if each else None for each in shot],
+        "sigma_at_grey_percent": [100 * (s * _GREY + r) ** 0.5 / _GREY for s, r in zip(shot, read, strict=True)],
     }
 
 

@@ -109,7 +109,7 @@ def estimate(frame: Frame) -> NoiseModel:
             logger.warning("%s: nothing to measure noise in; give its shot and read variances", frame.meta.name)
             return NoiseModel((0.0,) * 3, (max(rounding, _SMALLEST),) * 3)
     lines = [common] * 3
-    for colour in set(colours):
+    for colour in set(colours) if len(set(colours)) > 1 else ():
         own = blocks.of(chosen, np.array(colours) == colour)
         lines[colour] = _through(own, common.at(own.level), rounding, common)
     shot, read = zip(*lines, strict=True)

@@ -110,9 +110,23 @@ def test_exif_gps_and_opcodes_of_a_dng(tmp_path):
     )  # fmt: skip
     facts = json.loads(run("info", tmp_path / "a.dng", "--json").stdout)
     assert facts["gps"]["latitude"] == -33.5 and facts["lens_shading"] == ["GainMap"] and facts["orientation"] == 6
-    assert facts["noise"] == [[1e-4, 1e-6]] and facts["baseline_exposure_stops"] == 0.5
+    assert facts["noise"] == {
+        "source": "file", "shot": [1e-4] * 3, "read": [1e-6] * 3, "electrons_at_white": [10_000] * 3,
+        "sigma_at_grey_percent": [pytest.approx(100 * (1.8e-5 + 1e-6) ** 0.5 / 0.18)] * 3,
+    }  # fmt: skip
+    assert facts["baseline_exposure_stops"] == 0.5
     assert facts["focal_length_mm"] == 35.0
     assert "gps                      latitude -33.5, longitude 151" in run("info", tmp_path / "a.dng").stdout
+
+
+def test_noise_that_only_the_image_tells():
+    from isp.noise_estimate import estimate
+
+    path = SAMPLES / "s40_0117.CRW"
+    model = estimate(isp.read_raw(path))
+    noise = describe(path)["noise"]
+    assert (noise["source"], tuple(noise["shot"]), tuple(noise["read"])) == ("image", model.shot, model.read)
+    assert "noise                    source image, shot 0.000" in run("info", path).stdout
 
 
 def test_a_demosaiced_file(tmp_path):

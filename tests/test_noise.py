@@ -52,7 +52,7 @@ def test_flats_of_many_levels(shot, read, cfa):
 @pytest.mark.parametrize(("shot", "read"), LEVELS)
 def test_a_ramp(shot, read):
     light = np.broadcast_to(np.linspace(0.002, 0.95, 1200), (400, 1200))
-    assert off(estimate(mosaic(sensed(light, shot, read))), shot, read) < 0.05
+    assert off(estimate(mosaic(sensed(light, shot, read))), shot, read) < 0.1
 
 
 @pytest.mark.parametrize(("shot", "read"), LEVELS)
@@ -89,10 +89,9 @@ def test_clipped_values_are_left_out():
 @pytest.mark.parametrize("sigma", [0.5, 0.7, 2.0])
 def test_eight_bits(sigma):
     """Rounding is part of the noise, and read noise is never less than it."""
-    read = (sigma / 255) ** 2
     dn = np.rint(16 + 239 * patches(480, 720, high=0.8) + sigma * np.random.default_rng(5).standard_normal((480, 720)))
     model = estimate(raw(dn, white=255.0, black=((16.0,),)))
-    assert off(model, 1e-9, (sigma**2 + 1 / 12) / 239**2, greys=np.array([0.05, 0.3])) < 0.1 and read
+    assert off(model, 1e-9, (sigma**2 + 1 / 12) / 239**2, greys=np.array([0.05, 0.3])) < 0.1
     assert min(model.read) >= 1 / 12 / 239**2 * 0.999
 
 
@@ -121,6 +120,23 @@ def test_raw_mosaic_and_border():
     frame = isp.read_raw(SAMPLES / "g2_0304.CRW", crop="full")
     model = estimate(frame)
     assert model == estimate(isp.BlackLevel()(frame)) and 5e-5 < model.shot[1] < 3e-4
+
+
+@pytest.mark.parametrize(
+    ("name", "boxes"),
+    [("s40_0101.CRW", [(290, 1180), (590, 1180), (900, 1180), (1210, 1180), (1520, 1180), (1830, 1180), (290, 260)]),
+     ("g2_0304.CRW", [(260, 1230), (590, 1230), (920, 1230), (1250, 1230), (1590, 1230), (1920, 1230), (260, 250)])],
+)  # fmt: skip
+def test_patches_of_a_colour_chart(name, boxes):
+    """The grey row of a ColorChecker and a brown patch: differences of neighbouring sites of one colour say it too."""
+    frame = isp.BlackLevel()(isp.read_raw(SAMPLES / name))
+    model = estimate(frame)
+    for x, y in boxes:
+        for (down, right), colour in np.ndenumerate(RGGB):
+            sites = frame.data[y + down : y + 140 : 2, x + right : x + 140 : 2].astype(float)
+            measured = np.diff(sites, axis=1).std() / np.sqrt(2)
+            expected = np.sqrt(model.shot[colour] * sites.mean() + model.read[colour])
+            assert expected == pytest.approx(measured, rel=0.1)
 
 
 def test_same_for_any_number_of_threads(monkeypatch):
@@ -157,8 +173,8 @@ def test_who_says_it():
 
 @pytest.mark.parametrize(
     "stated",
-    [((0.0, 0.0),), ((1e-4, -1e-6),), ((-1e-4, 1e-6),), ((1.5, 1e-6),), ((float("nan"), 1e-6),), ((1e-4, float("inf")),),
-     ((1e-4, 1e-6), (1e-4, 1e-6))],
+    [((0.0, 0.0),), ((1e-4, -1e-6),), ((-1e-4, 1e-6),), ((1.5, 1e-6),), ((float("nan"), 1e-6),),
+     ((1e-4, float("inf")),), ((1e-4, 1e-6), (1e-4, 1e-6))],
 )  # fmt: skip
 def test_what_a_file_cannot_mean(stated, caplog):
     frame = mosaic(sensed(patches(240, 360), 4e-4, 1e-6), noise=stated)
