@@ -20,7 +20,7 @@ from isp.errors import DenoiserError, printable
 Array = NDArray[np.float32]
 
 SHIPPED = Path(__file__).with_name("weights") / "cnn.npz"
-SHA256 = "72294bfab7364629e9c433e3113ed021dc1904b2ba9c5614c721f1674ed16e12"
+SHA256 = "bd44b4338fb6f920f38765f778ba757f8d571dd013a279ad9a9289e248f89cb6"
 
 _UNREADABLE = (  # what NumPy and zipfile raise where a file is something else, or damaged
     ValueError, KeyError, TypeError, AttributeError, EOFError, OSError, RuntimeError, MemoryError, OverflowError,
