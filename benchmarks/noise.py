@@ -31,6 +31,8 @@ Array = NDArray[np.float64]
 LEVELS = ((2e-6, 2e-9), (2e-5, 2e-8), (1e-4, 1e-7), (4e-4, 1e-6), (1.6e-3, 1e-5), (6e-3, 1e-4))
 GREYS = (0.05, 0.18, 0.5)
 NEUTRAL = np.array((0.5, 1.0, 0.625))  # what a camera sees of white
+EXPOSURE = 0.75
+MIXING = np.array(((0.70, 0.20, 0.10), (0.15, 0.70, 0.15), (0.05, 0.25, 0.70)))  # a camera's overlapping colours
 RGGB = ((0, 1), (1, 2))
 SHARED = ROOT.parent / "shared" / "data"
 CLIPPED = 0.95
@@ -113,11 +115,12 @@ def simulated() -> Table:
 
 
 def camera_light(path: Path) -> Array:
-    """Return what falls on the sites of a sensor of an sRGB picture."""
+    """Return what falls on the sites of a sensor of a picture, the other way round through a camera (Brooks et al.)."""
     encoded = iio.imread(path, mode="RGB") / 255
-    linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4) * NEUTRAL
-    colours = tile(RGGB, *linear.shape[:2])
-    return np.take_along_axis(linear, colours[..., None], axis=2)[..., 0]
+    untoned = 0.5 - np.sin(np.arcsin(1 - 2 * encoded) / 3)
+    linear = np.where(untoned <= 0.04045, untoned / 12.92, ((untoned + 0.055) / 1.055) ** 2.4)
+    camera = EXPOSURE * NEUTRAL * (linear @ MIXING.T)
+    return np.take_along_axis(camera, tile(RGGB, *camera.shape[:2])[..., None], axis=2)[..., 0]
 
 
 def with_noise_added(paths: Sequence[Path]) -> Table:
