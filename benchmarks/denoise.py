@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
-import imageio.v3 as iio
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,6 +28,7 @@ from isp.denoisers import registry
 from isp.denoisers.host import denoised
 from isp.frame import Frame, Meta, Rectangle, Space
 from isp.noise import NoiseModel, noise_of
+from isp.scenes import read_picture
 from isp.stabilise import stabilise, unstabilise
 
 Image = NDArray[np.float32]
@@ -56,7 +56,8 @@ Scores = dict[tuple[str, tuple[float, float]], list[Score]]  # by method and lev
 
 def frame_of(path: Path) -> Frame:
     """Return the clean mosaic of a picture, with even sides."""
-    encoded = iio.imread(path, mode="RGB").astype(np.float64) / 255
+    light = read_picture(path).astype(np.float64)
+    encoded = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
     linear = srgb_to_linear(0.5 - np.sin(np.arcsin(1 - 2 * encoded) / 3))
     height, width = (side // 2 * 2 for side in linear.shape[:2])
     camera = linear[:height, :width] @ (_MIXING * np.array(_NEUTRAL)[:, None] * _EXPOSURE).T

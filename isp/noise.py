@@ -25,10 +25,13 @@ class NoiseModel:
         For R, G, B: one over the electrons that white stands for.
     read : (float, float, float)
         For R, G, B: the variance at black.
+    estimated : bool
+        Whether it was measured in the image itself: finest texture, or film grain, may have been taken for noise.
     """
 
     shot: Gains
     read: Gains
+    estimated: bool = False
 
     def variance(self, x: NDArray[np.float32], colour: int) -> NDArray[np.float32]:
         """Return the variance of values of one colour (0 red, 1 green, 2 blue)."""
@@ -38,7 +41,8 @@ class NoiseModel:
         """Return what holds after each colour has been multiplied by a gain: shot · g, read · g²."""
         red, green, blue = (float(gain) for gain in gains)
         shot = (self.shot[0] * red, self.shot[1] * green, self.shot[2] * blue)
-        return NoiseModel(shot, (self.read[0] * red**2, self.read[1] * green**2, self.read[2] * blue**2))
+        read = (self.read[0] * red**2, self.read[1] * green**2, self.read[2] * blue**2)
+        return NoiseModel(shot, read, self.estimated)
 
 
 def noise_of(frame: Frame, given: NoiseModel | Any = None) -> tuple[NoiseModel, str]:

@@ -107,13 +107,13 @@ def estimate(frame: Frame) -> NoiseModel:
     else:
         if blocks.level.shape[1] < _FEWEST:
             logger.warning("%s: nothing to measure noise in; give its shot and read variances", frame.meta.name)
-            return NoiseModel((0.0,) * 3, (max(rounding, _SMALLEST),) * 3)
+            return NoiseModel((0.0,) * 3, (max(rounding, _SMALLEST),) * 3, estimated=True)
     lines = [common] * 3
     for colour in set(colours) if len(set(colours)) > 1 else ():
         own = blocks.of(chosen, np.array(colours) == colour)
         lines[colour] = _through(own, common.at(own.level), rounding, common)
     shot, read = zip(*lines, strict=True)
-    return NoiseModel(shot, read)
+    return NoiseModel(shot, read, estimated=True)
 
 
 def _planes(frame: Frame) -> tuple[list[int], list[Values]]:

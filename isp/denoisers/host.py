@@ -44,7 +44,7 @@ class LocalNoise(NamedTuple):
         fields: Any = (gain,) * 3 if gain.ndim == 2 else tuple(np.moveaxis(gain, 2, 0))
         shot: Any = tuple(np.float32(level) * field for level, field in zip(self.model.shot, fields, strict=True))
         read: Any = tuple(np.float32(level) * field**2 for level, field in zip(self.model.read, fields, strict=True))
-        return NoiseModel(shot, read)
+        return NoiseModel(shot, read, self.model.estimated)
 
 
 def denoised(

@@ -23,8 +23,12 @@ Array = NDArray[np.float32]
 ENGINES = ("numba", "onnx")
 
 # The variance of a mid-grey, below which the image is left as it is, and above which nothing is held back. Between them
-# the network gains little, and on single images could lose.
+# the network gains little, and on single images could lose. A colour with less is stabilised as if it had that much, for
+# without noise its stabilised values grow beyond what the network has seen.
 _GREY, _FADE = 0.18, (4e-7, 9e-6)
+
+# What an estimate takes for noise at mid-grey in usual photographs without any: their finest texture.
+_TEXTURE = 6e-6
 
 
 class Engine(Protocol):
@@ -103,15 +107,28 @@ class Cnn:
     def __call__(self, image: Array, noise: NoiseModel, /) -> Array:
         """Return a tile without its noise; its outermost `halo` sites are context and stay as they are."""
         result = image.copy()
+        noise = without_texture(noise) if noise.estimated else noise
         share = of_planes(*(taken(noise.shot[c], noise.read[c]) for c in range(3)))
         height, width = (size // 2 for size in image.shape)
         margin = self.halo // 2
         if share.any() and min(height, width) > 2 * margin:
             packed = np.empty((height, width, 4), np.float32)
-            shot, read = of_planes(*noise.shot), of_planes(*noise.read)
+            shot = of_planes(*noise.shot)
+            read = np.maximum(of_planes(*noise.read), np.float32(_FADE[0]) - np.float32(_GREY) * shot)
             pack(image, packed, shot, read, self._trained.scale)
             unpack(self._engine(packed), margin, result, shot, read, self._trained.scale, share)
         return result
+
+
+def without_texture(noise: NoiseModel) -> NoiseModel:
+    """Return what is left of an estimate when the finest texture of a usual photograph is taken from it."""
+    red, green, blue = (
+        1 - _TEXTURE / max(_GREY * shot + read, _TEXTURE) for shot, read in zip(noise.shot, noise.read, strict=True)
+    )
+    shot, read = noise.shot, noise.read
+    return NoiseModel(
+        (shot[0] * red, shot[1] * green, shot[2] * blue), (read[0] * red, read[1] * green, read[2] * blue)
+    )
 
 
 def taken(shot: float, read: float) -> float:
