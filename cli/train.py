@@ -48,7 +48,7 @@ def train_denoiser(
 
     Without --noisy, FOLDERs hold sRGB pictures, which are turned back to linear light, halved, and given the noise of a
     sensor. An interrupted training goes on when the same command is given again: FILE.npz.checkpoint holds where it
-    was. Beside the weights, FILE.npz.md says how they were made. Needs torch: pip install "isp[train]".
+    was. Beside the weights, FILE.md says how they were made. Needs torch: pip install "isp[train]".
     """
     from isp.atomic import check_target
     from isp.training import require_torch

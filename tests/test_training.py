@@ -75,7 +75,7 @@ def test_noise_of_patches_has_unit_variance(some: list[scenes.Scene]) -> None:
 
 def test_draws_of_noise_cover_their_range() -> None:
     noise = patches.draw_noise(np.random.default_rng(0), 4000)
-    assert noise.shot.min() < 2e-6 and noise.shot.max() > 1.2e-2
+    assert noise.shot.min() < 6e-6 and noise.shot.max() > 9e-3
     assert np.all(noise.read <= (10.01 * noise.shot) ** 2)
 
 
@@ -126,12 +126,12 @@ class TestWithTorch:
         monkeypatch.setattr(denoiser, "LEAVES", 1)
         return torch
 
-    def train(self, folder: Path, out: Path, steps: int, **options: Any) -> list[Any]:
+    def train(self, folder: Path, out: Path, steps: int, width: int = 8, **options: Any) -> list[Any]:
         from isp.training.denoiser import train_denoiser
         from isp.training.network import Shape
 
         reports: list[Any] = []
-        shape = Shape((8, 8, 8), (1, 1, 1, 1, 1))
+        shape = Shape((width,) * 3, (1, 1, 1, 1, 1))
         train_denoiser([folder], out, steps=steps, shape=shape, report=reports.append, **options)
         return reports
 
@@ -163,12 +163,8 @@ class TestWithTorch:
         assert (tmp_path / "parts").read_bytes() == (tmp_path / "whole").read_bytes()
 
     def test_it_learns(self, folder: Path, tmp_path: Path) -> None:
-        from isp.training.network import Network
-        from isp.training.validation import Validation
-
-        nothing = Validation([scenes.photograph(folder / "0.png")])(Network())  # which begins by doing nothing
-        reports = self.train(folder, tmp_path / "w.npz", 250, validate_every=250)
-        assert reports[-1].psnr > nothing + 1
+        reports = self.train(folder, tmp_path / "w.npz", 400, 16, validate_every=400)
+        assert reports[-1].loss < 0.6  # mean squares: doing nothing leaves the noise, whose variance is 1
 
     def test_a_checkpoint_of_another_training_is_refused(self, folder: Path, tmp_path: Path) -> None:
         self.train(folder, tmp_path / "w.npz", 2)
@@ -209,7 +205,7 @@ class TestWithTorch:
 
     def test_the_card_says_what_the_weights_were_made_of(self, folder: Path, tmp_path: Path) -> None:
         self.train(folder, tmp_path / "w.npz", 2, seed=3)
-        card = (tmp_path / "w.npz.md").read_text("utf-8")
+        card = (tmp_path / "w.md").read_text("utf-8")
         digest = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(folder.iterdir()))).hexdigest()
         assert digest in card and "seed 3" in card and "Steps 2" in card
 

@@ -46,7 +46,7 @@ def train_denoiser(
         Of sRGB pictures, 8 bits per channel. Empty: dead leaves and charts alone.
     out : path
         Weights to write, ``.npz``. The checkpoint ``NAME.checkpoint`` beside it lets an interrupted training go on, and
-        ``NAME.md`` says how they were made.
+        ``.md`` beside it says how they were made.
     steps : int
         Updates of the weights; each sees 8 patches of 128 × 128 photosites.
     seed : int
@@ -151,5 +151,5 @@ def _train(
             network = Network(plan.shape)
             network.load_state_dict(result)
             save(out, to_arrays(network.settled()), INPUT_SCALE)
-            with atomic_file(f"{out}.md", overwrite=True) as file:
+            with atomic_file(out.with_suffix(".md"), overwrite=True) as file:
                 file.write(text(last).encode())
