@@ -26,7 +26,7 @@ Examples:
 @click.command("train-denoiser", epilog=EPILOG)
 @click.argument("data", nargs=-1, type=FilePath(), metavar="[FOLDER...]")
 @click.option("--out", type=FilePath(), required=True, metavar="FILE.npz", help="Weights to write.")
-@click.option("--noisy", is_flag=True, help="FOLDERs hold raw files, noisy as they are: learn from neighbours.")
+@click.option("--noisy", is_flag=True, help="FOLDERs hold raw files, noisy as they are, without truth.")
 @click.option(
     "--from", "initial", type=FilePath(), metavar="FILE.npz",
     help="Weights to begin with; default with --noisy those in the package, else random ones.",

@@ -341,7 +341,7 @@ def test_the_list_of_denoisers(install):
 # --- the kit ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("denoiser", [*WINDOW_FILTERS, Box(), Box("rgb")])
+@pytest.mark.parametrize("denoiser", [*WINDOW_FILTERS, denoisers.load("cnn"), Box(), Box("rgb")])
 def test_ours_keep_the_contract(denoiser):
     report = denoisers.check(denoiser)
     assert report, report

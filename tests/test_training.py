@@ -11,6 +11,7 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 
+import isp
 from isp.errors import TrainingError
 from isp.noise import NoiseModel
 from isp.training import patches, scenes
@@ -209,19 +210,39 @@ class TestWithTorch:
         digest = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(folder.iterdir()))).hexdigest()
         assert digest in card and "seed 3" in card and "Steps 2" in card
 
-    def test_neighbours_are_drawn_from_their_cells(self, _torch: Any) -> None:
-        from isp.training.neighbours import neighbours, patches_of
+    def test_recorrupted_versions_have_independent_noise(self, _torch: Any) -> None:
+        from isp.training.recorrupted import ADDED, recorrupted
 
-        planes = np.random.default_rng(0).normal(size=(4, 70, 70)).astype(np.float32)
-        noisy, drawn = patches_of([planes], 0, 0, 2)
-        pixels = _torch.from_numpy(noisy)
-        taken = [neighbours(pixels, _torch.from_numpy(drawn[:, i].copy())).numpy() for i in (0, 1)]
-        for n, y, x in ((0, 0, 0), (1, 5, 7), (1, 31, 31)):
-            cell = noisy[n, :, 2 * y : 2 * y + 2, 2 * x : 2 * x + 2].reshape(4, 4)
-            first, second = drawn[n, :, y, x]
-            assert np.array_equal(taken[0][n, :, y, x], cell[:, first])
-            assert np.array_equal(taken[1][n, :, y, x], cell[:, second])
-            assert {int(first), int(second)} not in ({0, 3}, {1, 2}) and first != second  # side by side, not across
+        noise, added = np.random.default_rng(0).normal(size=(2, 200_000))
+        first, second = recorrupted(_torch.from_numpy(noise), _torch.from_numpy(added))
+        covariance = np.cov(first, second)
+        expected = np.diag((1 + ADDED**2, 1 + ADDED**-2))
+        assert np.abs(covariance - expected).max() < 5 * 5 / 200_000**0.5  # five standard errors of the largest entry
+
+    def test_raw_files_without_truth_make_the_network_no_worse(self, folder: Path, tmp_path: Path) -> None:
+        from isp.capture import Shot, capture
+        from isp.charts import text
+        from isp.denoisers.cnn import Cnn
+        from isp.dng_writer import write_dng
+        from isp.sensor import PRESETS
+        from isp.stages import BlackLevel
+
+        taken = capture(text(200, 240), PRESETS["phone"], Shot(iso=800, seed=1))
+        write_dng(taken.frame, tmp_path / "noisy.dng")
+        (tmp_path / "broken.dng").write_bytes(b"II*\0")
+        result = run(
+            "train-denoiser", tmp_path, "--noisy", "--steps", 40, "--threads", 1, "--out", tmp_path / "mine.npz"
+        )
+        assert result.exit_code == 0, result.output
+        assert "left out" in result.output and "broken.dng" in result.output
+        mosaic = BlackLevel()(taken.frame)
+
+        def error(weights: str | None) -> float:
+            clean = isp.Denoise(Cnn(weights))(mosaic).data
+            return float(np.mean((clean - taken.expected) ** 2))
+
+        assert error(str(tmp_path / "mine.npz")) < 1.05 * error(None)
+        assert "Steps 40" in (tmp_path / "mine.md").read_text("utf-8")
 
     def test_an_unknown_device_is_one_line(self, tmp_path: Path) -> None:
         result = run("train-denoiser", "--out", tmp_path / "mine.npz", "--device", "abacus")

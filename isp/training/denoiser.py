@@ -16,10 +16,10 @@ from isp.atomic import atomic_file
 from isp.denoisers.cnn.trained import Trained, load, save
 from isp.training import patches
 from isp.training.card import card, digest
-from isp.training.neighbours import patches_of, without_truth
 from isp.training.network import INPUT_SCALE, USUAL, Network, Shape, shape_of, to_arrays
 from isp.training.objectives import with_truth
 from isp.training.raws import raw_files, stabilised_mosaics
+from isp.training.recorrupted import patches_of, without_truth
 from isp.training.scenes import charts, leaves, photograph, pictures
 from isp.training.trainer import Objective, Patches, Plan, Report, Validate, train
 from isp.training.validation import Validation
@@ -92,7 +92,7 @@ def adapt_denoiser(
     sources: Sequence[Path], out: Path, *, initial: Path | None = None, steps: int = 2000, seed: int = 0,
     learning_rate: float = 1e-4, device: str = "cpu", report: Callable[[Report], None],
 ) -> None:  # fmt: skip
-    """Train weights further on raw files as they are, without a clean truth: one pixel says what its neighbour is.
+    """Train weights further on raw files as they are, without a clean truth: see `recorrupted`.
 
     Parameters
     ----------
