@@ -34,6 +34,7 @@ from isp.stabilise import stabilise, unstabilise
 Image = NDArray[np.float32]
 
 LEVELS = ((1e-4, 1e-7), (4e-4, 1e-6), (1.6e-3, 1e-5))
+FLATS = 0.01, 0.03, 0.1, 0.18, 0.5, 0.8
 LOW = ((2e-6, 2e-9), (2e-5, 2e-8), (5e-5, 5e-8), (0.0, 0.0))
 SUFFIXES = {".png", ".tif", ".tiff", ".jpg", ".jpeg"}
 _NEUTRAL = (0.5, 1.0, 0.625)
@@ -64,13 +65,16 @@ def frame_of(path: Path) -> Frame:
     mosaic = np.empty((height, width), np.float32)
     for y, x, colour in ((0, 0, 0), (0, 1, 1), (1, 0, 1), (1, 1, 2)):
         mosaic[y::2, x::2] = camera[y::2, x::2, colour]
+    return Frame(mosaic, Space.MOSAIC, _meta(path.name, height, width))
+
+
+def _meta(name: str, height: int, width: int) -> Meta:
     whole = Rectangle(0, 0, height, width)
     to_camera = _MIXING @ np.linalg.inv(_SRGB_TO_XYZ)
-    meta = Meta(
-        cfa=((0, 1), (1, 2)), white=1.0, size=(height, width), active=whole, crop=whole, name=path.name,
+    return Meta(
+        cfa=((0, 1), (1, 2)), white=1.0, size=(height, width), active=whole, crop=whole, name=name,
         white_balance=tuple(1 / n for n in _NEUTRAL), xyz_to_camera=tuple(map(tuple, to_camera.tolist())),
     )  # fmt: skip
-    return Frame(mosaic, Space.MOSAIC, meta)
 
 
 def with_noise(clean: Frame, shot: float, read: float, seed: int) -> Frame:
@@ -207,6 +211,24 @@ def harm(found: Scores, levels: Any) -> Iterator[str]:
                 yield f"| {level[0]:g}, {level[1]:g} | {name[5:]} | {gain.mean():+.3f} | {gain.min():+.3f} |"
 
 
+def flats() -> Iterator[str]:
+    """Yield the lines of a table: what becomes of the mean of evenly lit surfaces, of equal colours and of the greens."""
+    network, side = registry.load("cnn"), 1024
+    yield "| shot, read | level | worst colour's bias | Gr - Gb | noise left |"
+    yield "| --- | --- | --- | --- | --- |"
+    for shot, read in LEVELS:
+        for level in FLATS:
+            light = np.full((side, side), level, np.float32)
+            frame = Frame(light, Space.MOSAIC, _meta("flat", side, side))
+            noisy = with_noise(frame, shot, read, 1).data
+            clean = denoised(noisy, network, NoiseModel((shot,) * 3, (read,) * 3))
+            sites = [(np.s_[y::2, x::2]) for y in (0, 1) for x in (0, 1)]
+            means = np.array([clean[site].mean(dtype=float) - noisy[site].mean(dtype=float) for site in sites]) / level
+            left = clean.std(dtype=float) / noisy.std(dtype=float)
+            worst = means[np.abs(means).argmax()]
+            yield f"| {shot:g}, {read:g} | {level:g} | {worst:+.3%} | {means[1] - means[2]:+.3%} | {left:.1%} |"
+
+
 @click.command()
 @click.argument("folders", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--only", multiple=True, metavar="METHOD", help="One method; may be repeated. Default all.")
@@ -222,6 +244,9 @@ def main(folders: tuple[Path, ...], only: tuple[str, ...], pictures: int | None)
             careful = {name: method for name, method in contestants.items() if name == "noisy" or name[:3] == "CNN"}
             click.echo(f"\n{folder.name}: where there is little noise or none\n")
             click.echo("\n".join(harm(scores(paths, LOW, careful), LOW)))
+    if not only or any(name.startswith("CNN") for name in only):
+        click.echo("\nCNN on evenly lit surfaces; bias and the difference of the greens as shares of the level\n")
+        click.echo("\n".join(flats()))
 
 
 if __name__ == "__main__":

@@ -53,5 +53,5 @@ def _sample(scene: Scene, shot: float, read: float, random: np.random.Generator)
 
 def _psnr(sample: Sample, network: Network, device: torch.device) -> float:
     clean = network(torch.from_numpy(sample.noisy[None]).to(device))[0].cpu().numpy()
-    light = unstabilise(clean, sample.shot, sample.read)
+    light = unstabilise(clean, sample.shot, sample.read, unbiased=True)
     return float(-10 * np.log10(np.mean((light - sample.light) ** 2)))

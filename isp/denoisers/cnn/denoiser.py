@@ -23,8 +23,8 @@ Array = NDArray[np.float32]
 ENGINES = ("numba", "onnx")
 
 # The variance of a mid-grey, below which the image is left as it is, and above which nothing is held back. Between them
-# the network gains little, and on single images could lose. A colour with less is stabilised as if it had that much: its
-# values would grow beyond what the network has seen.
+# the network gains little, and on single images could lose. A colour with less is stabilised as if it had that much:
+# its values would grow beyond what the network has seen.
 _GREY, _FADE = 0.18, (4e-7, 9e-6)
 
 # What an estimate takes for noise at mid-grey in usual photographs without any: their finest texture.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from isp.jit import kernel
-from isp.stabilise import restored, stabilised
+from isp.stabilise import expected, stabilised
 
 
 @kernel
@@ -20,13 +20,16 @@ def pack(mosaic, packed, shot, read, scale):  # type: ignore[no-untyped-def]
 
 @kernel
 def unpack(packed, margin, mosaic, shot, read, scale, share):  # type: ignore[no-untyped-def]
-    """Bring a mosaic nearer to what planes without noise say, by a share for each plane, except at its margins."""
+    """Bring a mosaic nearer to what planes without noise say, by a share for each plane, except at its margins.
+
+    The network makes means of what lies around, so the inverse is the one for means.
+    """
     for y in range(margin, len(packed) - margin):
         for plane in range(4):
             row = mosaic[2 * y + plane // 2]
             for x in range(margin, packed.shape[1] - margin):
                 noisy = row[2 * x + plane % 2]
-                clean = restored(packed[y, x, plane] / scale, shot[plane], read[plane])
+                clean = expected(packed[y, x, plane] / scale, shot[plane], read[plane])
                 row[2 * x + plane % 2] = noisy + share[plane] * (clean - noisy)
 
 

@@ -20,7 +20,7 @@ from isp.errors import DenoiserError, printable
 Array = NDArray[np.float32]
 
 SHIPPED = Path(__file__).with_name("weights") / "cnn.npz"
-SHA256 = "bd44b4338fb6f920f38765f778ba757f8d571dd013a279ad9a9289e248f89cb6"
+SHA256 = "5b0030b9b27527bc139be7de3620dc1ff8281fb443ec3719124faf831fe71e97"
 
 _UNREADABLE = (  # what NumPy and zipfile raise where a file is something else, or damaged
     ValueError, KeyError, TypeError, AttributeError, EOFError, OSError, RuntimeError, MemoryError, OverflowError,
