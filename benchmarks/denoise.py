@@ -23,12 +23,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 import isp
-from isp.colorimetry import srgb_to_linear
+from benchmarks.noise import CHARTS, patches
+from benchmarks.photographs import frame_of, mosaic_frame, with_noise
 from isp.denoisers import registry
 from isp.denoisers.host import denoised
-from isp.frame import Frame, Meta, Rectangle, Space
+from isp.frame import Frame
 from isp.noise import NoiseModel, noise_of
-from isp.scenes import read_picture
 from isp.stabilise import stabilise, unstabilise
 
 Image = NDArray[np.float32]
@@ -37,10 +37,6 @@ LEVELS = ((1e-4, 1e-7), (4e-4, 1e-6), (1.6e-3, 1e-5))
 FLATS = 0.01, 0.03, 0.1, 0.18, 0.5, 0.8
 LOW = ((2e-6, 2e-9), (2e-5, 2e-8), (5e-5, 5e-8), (0.0, 0.0))
 SUFFIXES = {".png", ".tif", ".tiff", ".jpg", ".jpeg"}
-_NEUTRAL = (0.5, 1.0, 0.625)
-_EXPOSURE = 0.75
-_MIXING = np.array(((0.70, 0.20, 0.10), (0.15, 0.70, 0.15), (0.05, 0.25, 0.70)))  # a camera's overlapping colours
-_SRGB_TO_XYZ = np.array(((0.4124, 0.3576, 0.1805), (0.2126, 0.7152, 0.0722), (0.0193, 0.1192, 0.9505)))
 
 
 class Score(NamedTuple):
@@ -53,37 +49,6 @@ class Score(NamedTuple):
 
 
 Scores = dict[tuple[str, tuple[float, float]], list[Score]]  # by method and level
-
-
-def frame_of(path: Path) -> Frame:
-    """Return the clean mosaic of a picture, with even sides."""
-    light = read_picture(path).astype(np.float64)
-    encoded = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
-    linear = srgb_to_linear(0.5 - np.sin(np.arcsin(1 - 2 * encoded) / 3))
-    height, width = (side // 2 * 2 for side in linear.shape[:2])
-    camera = linear[:height, :width] @ (_MIXING * np.array(_NEUTRAL)[:, None] * _EXPOSURE).T
-    mosaic = np.empty((height, width), np.float32)
-    for y, x, colour in ((0, 0, 0), (0, 1, 1), (1, 0, 1), (1, 1, 2)):
-        mosaic[y::2, x::2] = camera[y::2, x::2, colour]
-    return Frame(mosaic, Space.MOSAIC, _meta(path.name, height, width))
-
-
-def _meta(name: str, height: int, width: int) -> Meta:
-    whole = Rectangle(0, 0, height, width)
-    to_camera = _MIXING @ np.linalg.inv(_SRGB_TO_XYZ)
-    return Meta(
-        cfa=((0, 1), (1, 2)), white=1.0, size=(height, width), active=whole, crop=whole, name=name,
-        white_balance=tuple(1 / n for n in _NEUTRAL), xyz_to_camera=tuple(map(tuple, to_camera.tolist())),
-    )  # fmt: skip
-
-
-def with_noise(clean: Frame, shot: float, read: float, seed: int) -> Frame:
-    """Return a frame with the noise of a sensor, clipped at white as a sensor clips."""
-    random = np.random.default_rng(seed)
-    light = clean.data.astype(np.float64)
-    noisy = random.poisson(light / shot) * shot if shot else light
-    noisy = noisy + random.normal(0, 1, light.shape) * read**0.5
-    return clean.replace(data=np.minimum(noisy, 1).astype(np.float32))
 
 
 def planes(method: Callable[[Image], Image]) -> Callable[[Frame, NoiseModel], Image]:
@@ -212,21 +177,44 @@ def harm(found: Scores, levels: Any) -> Iterator[str]:
 
 
 def flats() -> Iterator[str]:
-    """Yield the lines of a table: what becomes of the mean of evenly lit surfaces, of equal colours and of the greens."""
+    """Yield the lines of a table: what becomes of the mean of evenly lit surfaces, and of the two greens'."""
     network, side = registry.load("cnn"), 1024
     yield "| shot, read | level | worst colour's bias | Gr - Gb | noise left |"
     yield "| --- | --- | --- | --- | --- |"
     for shot, read in LEVELS:
         for level in FLATS:
             light = np.full((side, side), level, np.float32)
-            frame = Frame(light, Space.MOSAIC, _meta("flat", side, side))
-            noisy = with_noise(frame, shot, read, 1).data
+            noisy = with_noise(mosaic_frame(light), shot, read, 1).data
             clean = denoised(noisy, network, NoiseModel((shot,) * 3, (read,) * 3))
             sites = [(np.s_[y::2, x::2]) for y in (0, 1) for x in (0, 1)]
             means = np.array([clean[site].mean(dtype=float) - noisy[site].mean(dtype=float) for site in sites]) / level
             left = clean.std(dtype=float) / noisy.std(dtype=float)
             worst = means[np.abs(means).argmax()]
             yield f"| {shot:g}, {read:g} | {level:g} | {worst:+.3%} | {means[1] - means[2]:+.3%} | {left:.1%} |"
+
+
+def charts() -> Iterator[str]:
+    """Yield the lines of a table: the noise on the patches of charts in real raws, before over after."""
+    yield "| raw file | noise | patches | times less noise: median | least | most |"
+    yield "| --- | --- | --- | --- | --- | --- |"
+    for chart in CHARTS:
+        if chart.path.exists():
+            frame = isp.BlackLevel()(isp.read_raw(chart.path))
+            noise, source = noise_of(frame)
+            clean = isp.Denoise("cnn", noise=tuple(zip(noise.shot, noise.read, strict=True)))(frame)
+            before, after = (
+                np.array([_deviation(sites) for _, sites in patches(each, chart)]) for each in (frame, clean)
+            )
+            less = before / after
+            numbers = " | ".join(f"{value:.1f}" for value in (np.median(less), less.min(), less.max()))
+            yield f"| {chart.path.name} | from the {source} | {len(less)} | {numbers} |"
+
+
+def _deviation(sites: NDArray[np.float64]) -> float:
+    """Return the standard deviation of a surface after its plane is taken away."""
+    y, x = np.indices(sites.shape).reshape(2, -1)
+    plane = np.stack((np.ones(y.size), y, x), axis=1)
+    return float((sites.ravel() - plane @ np.linalg.lstsq(plane, sites.ravel(), rcond=None)[0]).std())
 
 
 @click.command()
@@ -247,6 +235,8 @@ def main(folders: tuple[Path, ...], only: tuple[str, ...], pictures: int | None)
     if not only or any(name.startswith("CNN") for name in only):
         click.echo("\nCNN on evenly lit surfaces; bias and the difference of the greens as shares of the level\n")
         click.echo("\n".join(flats()))
+        click.echo("\nCNN on the patches of charts in real raws, a plane taken from each\n")
+        click.echo("\n".join(charts()))
 
 
 if __name__ == "__main__":

@@ -14,15 +14,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import click
-import imageio.v3 as iio
 import numpy as np
 from numpy.typing import NDArray
 
 import isp
 from benchmarks.bench import ROOT
+from benchmarks.photographs import frame_of, mosaic_frame, with_noise
 from isp.bench.table import Column, Row, Table, number, text
-from isp.cfa import tile
-from isp.frame import Frame, Meta, Rectangle, Space
+from isp.frame import Frame
 from isp.noise import NoiseModel
 from isp.noise_estimate import estimate
 
@@ -30,10 +29,6 @@ Array = NDArray[np.float64]
 
 LEVELS = ((2e-6, 2e-9), (2e-5, 2e-8), (1e-4, 1e-7), (4e-4, 1e-6), (1.6e-3, 1e-5), (6e-3, 1e-4))
 GREYS = (0.05, 0.18, 0.5)
-NEUTRAL = np.array((0.5, 1.0, 0.625))  # what a camera sees of white
-EXPOSURE = 0.75
-MIXING = np.array(((0.70, 0.20, 0.10), (0.15, 0.70, 0.15), (0.05, 0.25, 0.70)))  # a camera's overlapping colours
-RGGB = ((0, 1), (1, 2))
 SHARED = ROOT.parent / "shared" / "data"
 CLIPPED = 0.95
 
@@ -71,20 +66,6 @@ def main(photographs: Path, every: int) -> None:
     click.echo(seconds().markdown())
 
 
-def sensed(light: Array, shot: float, read: float, seed: int) -> Frame:
-    """Return the RGGB mosaic of a sensor with this noise, clipped at white."""
-    random = np.random.default_rng(seed)
-    noisy = shot * random.poisson(light / shot) + np.sqrt(read) * random.standard_normal(light.shape)
-    return mosaic(np.minimum(noisy, 1))
-
-
-def mosaic(values: Array) -> Frame:
-    """Return a frame of an RGGB mosaic."""
-    whole = Rectangle(0, 0, *values.shape)
-    meta = Meta(cfa=RGGB, white=1.0, size=values.shape, active=whole, crop=whole)
-    return Frame(values.astype(np.float32), Space.MOSAIC, meta)
-
-
 def ratios(model: NoiseModel, shot: Array, read: Array) -> Array:
     """Return estimated over true standard deviations: (colours, greys)."""
     greys = np.array(GREYS)
@@ -105,7 +86,7 @@ def simulated() -> Table:
     for shot, read in LEVELS:
         row: Row = {"name": f"{shot:g}, {read:g}"}
         for name, light in scenes.items():
-            found = ratios(estimate(sensed(light, shot, read, 1)), np.full(3, shot), np.full(3, read))
+            found = ratios(estimate(with_noise(mosaic_frame(light), shot, read, 1)), np.full(3, shot), np.full(3, read))
             kept = found[:, [GREYS.index(float(name[5:-1]) / 100)]] if name.startswith("flat") else found
             row[name] = float(kept.flat[np.abs(kept - 1).argmax()])
         rows.append(row)
@@ -114,22 +95,13 @@ def simulated() -> Table:
     return Table(f"Simulated, {height}x{width}", note, columns, rows)
 
 
-def camera_light(path: Path) -> Array:
-    """Return what falls on the sites of a sensor of a picture, the other way round through a camera (Brooks et al.)."""
-    encoded = iio.imread(path, mode="RGB") / 255
-    untoned = 0.5 - np.sin(np.arcsin(1 - 2 * encoded) / 3)
-    linear = np.where(untoned <= 0.04045, untoned / 12.92, ((untoned + 0.055) / 1.055) ** 2.4)
-    camera = EXPOSURE * NEUTRAL * (linear @ MIXING.T)
-    return np.take_along_axis(camera, tile(RGGB, *camera.shape[:2])[..., None], axis=2)[..., 0]
-
-
 def with_noise_added(paths: Sequence[Path]) -> Table:
     """Return how the estimate compares with what was added, and with that and what the pictures have themselves."""
     rows = []
-    lights = [camera_light(path) for path in paths]
-    own = [estimate(mosaic(light)) for light in lights]
+    clean = [frame_of(path) for path in paths]
+    own = [estimate(frame) for frame in clean]
     for shot, read in LEVELS:
-        found = [estimate(sensed(light, shot, read, n)) for n, light in enumerate(lights)]
+        found = [estimate(with_noise(frame, shot, read, n)) for n, frame in enumerate(clean)]
         added = np.array([ratios(model, np.full(3, shot), np.full(3, read)) for model in found])
         both = np.array(
             [
@@ -169,7 +141,7 @@ def charts() -> Table:
             continue
         frame = isp.BlackLevel()(isp.read_raw(chart.path))
         model = estimate(frame)
-        measured = list(patches(frame, chart))
+        measured = [(colour, float(sites.mean()), _own_variance(sites)) for colour, sites in patches(frame, chart)]
         for colour, name in enumerate("RGB"):
             levels, variances = np.array([(x, v) for c, x, v in measured if c == colour]).T
             ratio = np.sqrt((model.shot[colour] * levels + model.read[colour]) / variances)
@@ -188,8 +160,12 @@ def charts() -> Table:
     return Table("ColorChecker patches of real raws", note, columns, rows)
 
 
-def patches(frame: Frame, chart: Chart) -> Iterator[tuple[int, float, float]]:
-    """Yield colour, level and variance of every patch, by sites of the colour pattern."""
+def _own_variance(sites: Array) -> float:
+    return float(np.diff(sites, axis=1).var() / 2)
+
+
+def patches(frame: Frame, chart: Chart) -> Iterator[tuple[int, Array]]:
+    """Yield the colour and the values of every patch, by sites of the colour pattern; clipped ones are left out."""
     corners = np.array([[chart.top_left, chart.top_right], [chart.bottom_left, chart.bottom_right]], float)
     for row, column in np.ndindex(4, 6):
         across = corners[:, 0] + (corners[:, 1] - corners[:, 0]) * column / 5
@@ -197,8 +173,7 @@ def patches(frame: Frame, chart: Chart) -> Iterator[tuple[int, float, float]]:
         for down, right in np.ndindex(2, 2):
             sites = frame.data[y + down : y + chart.side : 2, x + right : x + chart.side : 2].astype(float)
             if sites.max() < CLIPPED:
-                steps = np.diff(sites, axis=1)
-                yield frame.meta.cfa[down][right], float(sites.mean()), float(steps.var() / 2)
+                yield frame.meta.cfa[down][right], sites
 
 
 def seconds() -> Table:
@@ -207,7 +182,7 @@ def seconds() -> Table:
     for megapixels, (height, width) in ((4, (1632, 2448)), (24, (4000, 6000))):
         light = np.broadcast_to(np.linspace(0.01, 0.9, width), (height, width))
         noise = np.random.default_rng(1).standard_normal((height, width), np.float32)
-        frame = mosaic(light + noise * np.sqrt(4e-4 * light + 1e-6))
+        frame = mosaic_frame(light + noise * np.sqrt(4e-4 * light + 1e-6))
         row: Row = {"name": f"{megapixels} MP"}
         for key, work in (("estimate", partial(estimate, frame)), ("copy", frame.data.copy)):
             times = []
