@@ -9,8 +9,16 @@ import click
 from .errors import one_line_errors
 from .paths import FilePath
 
+EPILOG = """
+\b
+Examples:
+  isp denoisers cnn                    what its weights were made of
+  isp denoisers cnn --export cnn.onnx  the network for other tools;
+                                       needs pip install "isp[onnx]"
+"""
 
-@click.command()
+
+@click.command(epilog=EPILOG)
 @click.argument("name", required=False)
 @click.option("--weights", type=FilePath(), help="With NAME cnn: a file of your own weights instead of ours.")
 @click.option(
@@ -18,15 +26,10 @@ from .paths import FilePath
 )
 @one_line_errors
 def denoisers(name: str | None, weights: Path | None, export: Path | None) -> None:
-    r"""List the denoisers, ours and those of plugins that are installed.
+    """List the denoisers, ours and those of plugins that are installed.
 
     Where each works (the mosaic, or the demosaiced rgb image), on how many pixels around a pixel its result depends,
     and who brings it. With NAME, print what that one says of itself.
-
-    \b
-    Examples:
-      isp denoisers cnn                      what its weights were made of, and their limits
-      isp denoisers cnn --export cnn.onnx    the network as a file for ONNX Runtime; needs pip install "isp[onnx]"
     """
     from isp.denoisers import find, known, load
     from isp.denoisers.cnn import Cnn

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 EPILOG = """
 \b
 Examples:
-  isp train-denoiser pictures/ --out mine.npz                  30 000 steps on folders of sharp, clean pictures
-  isp train-denoiser --out mine.npz                            dead leaves and charts alone
-  isp train-denoiser --noisy raws/ --out mine.npz --steps 2000 goes on from the weights in the package, on raw files
+  isp train-denoiser pictures/ --out mine.npz      sharp, clean pictures
+  isp train-denoiser --out mine.npz                charts and dead leaves
+  isp train-denoiser --noisy raws/ --out mine.npz  goes on from our weights
   isp convert IMG_0001.NEF --denoise cnn --set denoise.weights=mine.npz
 """
 
@@ -40,10 +40,7 @@ Examples:
               help="Processors that torch uses; default the processors this process may use.")  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Replace weights that exist.")
 @one_line_errors
-def train_denoiser(
-    data: tuple[Path, ...], out: Path, noisy: bool, initial: Path | None, steps: int | None, seed: int,
-    learning_rate: float | None, device: str, threads: int | None, overwrite: bool,
-) -> None:  # fmt: skip
+def train_denoiser(data: tuple[Path, ...], out: Path, **options: Any) -> None:
     """Train the small network that removes noise.
 
     Without --noisy, FOLDERs hold sRGB pictures, which are turned back to linear light, halved, and given the noise of a
@@ -53,16 +50,13 @@ def train_denoiser(
     from isp.atomic import check_target
     from isp.training import require_torch
 
-    check_target(out, overwrite=overwrite)
-    require_torch(device, threads)
-    from isp.training.denoiser import adapt_denoiser, train_denoiser
+    check_target(out, overwrite=options["overwrite"])
+    require_torch(options["device"], options["threads"])
+    from isp.training.denoiser import ADAPTING, TRAINING, adapt_denoiser, train_denoiser
 
-    if noisy:
-        adapt_denoiser(data, out, initial=initial, steps=steps or 2000, seed=seed, device=device, report=_show,
-                       learning_rate=learning_rate or 1e-4)  # fmt: skip
-    else:
-        train_denoiser(data, out, initial=initial, steps=steps or 30_000, seed=seed, device=device, report=_show,
-                       learning_rate=learning_rate or 2e-3)  # fmt: skip
+    train, usual = (adapt_denoiser, ADAPTING) if options["noisy"] else (train_denoiser, TRAINING)
+    given = {name: options[name] for name in ("steps", "seed", "learning_rate", "device") if options[name] is not None}
+    train(data, out, usual._replace(**given), initial=options["initial"], report=_show)
     click.echo(f"{clear_line()}{out}", err=True)
 
 

@@ -128,12 +128,12 @@ class TestWithTorch:
         return torch
 
     def train(self, folder: Path, out: Path, steps: int, width: int = 8, **options: Any) -> list[Any]:
-        from isp.training.denoiser import train_denoiser
+        from isp.training.denoiser import TRAINING, train_denoiser
         from isp.training.network import Shape
 
         reports: list[Any] = []
         shape = Shape((width,) * 3, (1, 1, 1, 1, 1))
-        train_denoiser([folder], out, steps=steps, shape=shape, report=reports.append, **options)
+        train_denoiser([folder], out, TRAINING._replace(steps=steps, **options), shape=shape, report=reports.append)
         return reports
 
     def test_two_runs_give_the_same_bytes_and_another_seed_others(self, folder: Path, tmp_path: Path) -> None:
@@ -152,12 +152,12 @@ class TestWithTorch:
             if report.step == 4:
                 raise Interruption
 
-        from isp.training.denoiser import train_denoiser
+        from isp.training.denoiser import TRAINING, train_denoiser
         from isp.training.network import Shape
 
-        shape = Shape((8, 8, 8), (1, 1, 1, 1, 1))
+        shape, options = Shape((8, 8, 8), (1, 1, 1, 1, 1)), TRAINING._replace(steps=6, validate_every=2)
         with pytest.raises(Interruption):
-            train_denoiser([folder], tmp_path / "parts", steps=6, shape=shape, report=stop, validate_every=2)
+            train_denoiser([folder], tmp_path / "parts", options, shape=shape, report=stop)
         assert not (tmp_path / "parts").exists()
         reports = self.train(folder, tmp_path / "parts", 6, validate_every=2)
         assert reports[0].step > 2

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -30,10 +31,45 @@ LEAVES = 80  # pictures of dead leaves among photographs; four times as many whe
 _CHECKS = 16  # batches of noisy files that the training does not see
 
 
+class Options(NamedTuple):
+    """How to train.
+
+    Attributes
+    ----------
+    steps : int
+        Updates of the weights; each sees 8 patches of 128 × 128 photosites.
+    seed : int
+        Decides everything that is drawn.
+    learning_rate : float
+        The highest.
+    device : str
+        As torch names it: "cpu", "cuda".
+    validate_every : int
+        Steps between two validations; each writes the checkpoint.
+    """
+
+    steps: int = 30_000
+    seed: int = 0
+    learning_rate: float = 2e-3
+    device: str = "cpu"
+    validate_every: int = 1000
+
+
+TRAINING, ADAPTING = Options(), Options(steps=2000, learning_rate=1e-4)
+
+
+class _Task(NamedTuple):
+    """What is learnt, and from where it begins."""
+
+    patches: Patches
+    objective: Objective
+    validation: Validate
+    start: dict[str, Tensor] | None
+
+
 def train_denoiser(
-    folders: Sequence[Path], out: Path, *, steps: int = 30_000, seed: int = 0, learning_rate: float = 2e-3,
-    shape: Shape = USUAL, initial: Path | None = None, device: str = "cpu", validate_every: int = 1000,
-    report: Callable[[Report], None],
+    folders: Sequence[Path], out: Path, options: Options = TRAINING, *, shape: Shape = USUAL,
+    initial: Path | None = None, report: Callable[[Report], None],
 ) -> None:  # fmt: skip
     """Train the network on folders of clean pictures, with dead leaves and charts among them.
 
@@ -45,22 +81,14 @@ def train_denoiser(
     folders : sequence of path
         Of sRGB pictures, 8 bits per channel. Empty: dead leaves and charts alone.
     out : path
-        Weights to write, ``.npz``. The checkpoint ``NAME.checkpoint`` beside it lets an interrupted training go on, and
-        ``.md`` beside it says how they were made.
-    steps : int
-        Updates of the weights; each sees 8 patches of 128 × 128 photosites.
-    seed : int
-        Decides everything that is drawn.
-    learning_rate : float
-        The highest.
+        Weights to write, ``.npz``. The checkpoint ``NAME.npz.checkpoint`` beside it lets an interrupted training go on,
+        and ``NAME.md`` says how they were made.
+    options : Options
+        How.
     shape : Shape
         Of the network, where no weights are given.
     initial : path, optional
         Weights to begin with, instead of random ones.
-    device : str
-        As torch names it: "cpu", "cuda".
-    validate_every : int
-        Steps between two validations; each writes the checkpoint.
     report : callable
         Called with every `Report`.
 
@@ -78,19 +106,19 @@ def train_denoiser(
     if initial is not None:
         weights = load(initial)
         start, shape = _tensors(weights), shape_of(weights.arrays)
-    plan = Plan(steps, seed, learning_rate, shape, digest(files))
+    plan = Plan(options.steps, options.seed, options.learning_rate, shape, digest(files))
 
     def batch(step: int) -> patches.Batch:
-        return patches.batch(scenes, seed, step, BATCH)
+        return patches.batch(scenes, plan.seed, step, BATCH)
 
     made = f"{LEAVES if files else 4 * LEAVES} pictures of dead leaves, {len(charts())} of charts"
     text = partial(card, plan, paths=files, made=made)
-    _train(plan, batch, with_truth, Validation(checked), out, device, start, report, text, validate_every)
+    _train(plan, _Task(batch, with_truth, Validation(checked), start), out, options, report, text)
 
 
 def adapt_denoiser(
-    sources: Sequence[Path], out: Path, *, initial: Path | None = None, steps: int = 2000, seed: int = 0,
-    learning_rate: float = 1e-4, device: str = "cpu", report: Callable[[Report], None],
+    sources: Sequence[Path], out: Path, options: Options = ADAPTING, *, initial: Path | None = None,
+    report: Callable[[Report], None],
 ) -> None:  # fmt: skip
     """Train weights further on raw files as they are, without a clean truth: see `recorrupted`.
 
@@ -98,7 +126,7 @@ def adapt_denoiser(
     ----------
     sources : sequence of path
         Raw files, or folders of them; Bayer mosaics count.
-    out, steps, seed, learning_rate, device, report
+    out, options, report
         As for `train_denoiser`.
     initial : path, optional
         The weights to begin with; by default those in the package.
@@ -111,21 +139,19 @@ def adapt_denoiser(
     paths = raw_files(sources)
     mosaics = stabilised_mosaics(paths)
     weights = load(initial)
-    shape = shape_of(weights.arrays)
-    plan = Plan(steps, seed, learning_rate, shape, digest(paths))
+    plan = Plan(options.steps, options.seed, options.learning_rate, shape_of(weights.arrays), digest(paths))
 
-    def batch(step: int) -> tuple[NDArray[np.generic], ...]:
-        return patches_of(mosaics, seed, step, BATCH)
+    def batch(step: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        return patches_of(mosaics, plan.seed, step, BATCH)
 
-    fixed = [tuple(map(torch.from_numpy, patches_of(mosaics, seed + 1, step, BATCH))) for step in range(_CHECKS)]
+    fixed = [tuple(map(torch.from_numpy, patches_of(mosaics, plan.seed + 1, step, BATCH))) for step in range(_CHECKS)]
 
     def validation(network: Network) -> float:
-        device = next(network.parameters()).device
-        losses = [without_truth(network, tuple(t.to(device) for t in tensors), 0.0).item() for tensors in fixed]
+        losses = [without_truth(network, tuple(t.to(options.device) for t in pair), 0.0).item() for pair in fixed]
         return -10 * math.log10(sum(losses) / len(losses))
 
     text = partial(card, plan, paths=paths, made="nothing; begun with other weights")
-    _train(plan, batch, without_truth, validation, out, device, _tensors(weights), report, text)
+    _train(plan, _Task(batch, without_truth, validation, _tensors(weights)), out, options, report, text)
 
 
 def _tensors(weights: Trained) -> dict[str, Tensor]:
@@ -133,15 +159,14 @@ def _tensors(weights: Trained) -> dict[str, Tensor]:
 
 
 def _train(
-    plan: Plan, batch: Patches, objective: Objective, validation: Validate, out: Path, device: str,
-    start: dict[str, Tensor] | None, report: Callable[[Report], None], text: Callable[[Report], str],
-    validate_every: int = 1000,
+    plan: Plan, task: _Task, out: Path, options: Options, report: Callable[[Report], None],
+    text: Callable[[Report], str],
 ) -> None:  # fmt: skip
     """Train, and write the best weights with the card that tells of them."""
     last = Report(0, plan.steps, 0.0, None, 0.0, 0.0)
     steps = train(
-        plan, batch, objective, validation, Path(f"{out}.checkpoint"), device=device, initial=start,
-        validate_every=validate_every,
+        plan, task.patches, task.objective, task.validation, Path(f"{out}.checkpoint"), device=options.device,
+        initial=task.start, validate_every=options.validate_every,
     )  # fmt: skip
     for result in steps:
         if isinstance(result, Report):
