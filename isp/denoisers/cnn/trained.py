@@ -20,7 +20,7 @@ from isp.errors import DenoiserError, printable
 Array = NDArray[np.float32]
 
 SHIPPED = Path(__file__).with_name("weights") / "cnn.npz"
-SHA256 = "5b0030b9b27527bc139be7de3620dc1ff8281fb443ec3719124faf831fe71e97"
+SHA256 = "5e419d1e2d396468b1e7d20399ebb5c67e2ae2c006465de8030e2e5ccfeb4b8d"
 
 _UNREADABLE = (  # what NumPy and zipfile raise where a file is something else, or damaged
     ValueError, KeyError, TypeError, AttributeError, EOFError, OSError, RuntimeError, MemoryError, OverflowError,
