@@ -12,6 +12,7 @@ non-local means if OpenCV is. Both work on the four planes of the mosaic after t
 from __future__ import annotations
 
 import importlib.util
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -137,8 +138,7 @@ def score(clean: Frame, noisy: Frame, method: Callable[[Frame, NoiseModel], Imag
 def scores(paths: list[Path], levels: Any, contestants: dict[str, Any]) -> Scores:
     """Return the scores of all pictures, by method and level."""
     result = defaultdict(list)
-    stderr = click.get_text_stream("stderr")
-    with click.progressbar(list(enumerate(paths)), file=stderr, label=paths[0].parent.name) as bar:
+    with click.progressbar(list(enumerate(paths)), file=sys.stderr, label=paths[0].parent.name) as bar:
         for number, path in bar:
             clean = frame_of(path)
             for level in levels:
