@@ -50,7 +50,7 @@ class Network(nn.Module):
         self.u0 = nn.Conv2d(middle, 4 * high, 1)
         self.f0 = same(high, depths[4])
         self.out = nn.Conv2d(high, 4, 3, padding=1)
-        self.half = False  # whether the inner layers compute in bfloat16
+        self.low_precision = False  # whether the inner layers compute in bfloat16
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
@@ -60,7 +60,7 @@ class Network(nn.Module):
     def forward(self, noisy: Tensor) -> Tensor:
         """Return the clean mosaic: the noisy one less its estimated noise."""
         features = functional.relu(functional.conv2d(noisy * INPUT_SCALE, self.differences(), self.inp.bias, padding=1))
-        with torch.autocast(noisy.device.type, dtype=torch.bfloat16, enabled=self.half):
+        with torch.autocast(noisy.device.type, dtype=torch.bfloat16, enabled=self.low_precision):
             fine = _chain(self.e0, features)
             coarse = _chain(self.e1, functional.relu(self.d0(fine)))
             features = _chain(self.m, functional.relu(self.d1(coarse)))

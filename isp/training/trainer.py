@@ -143,7 +143,7 @@ def train(
     if checkpoint.exists():
         state.load(checkpoint, plan)
     network, parameters = state.network, list(state.network.parameters())
-    network.half = _has_bfloat16(device)
+    network.low_precision = _has_bfloat16(device)
     pace, losses = _Pace(plan.steps, state.step), []
     with ThreadPoolExecutor(1) as ahead:  # the patches of the next step are made meanwhile
         coming = ahead.submit(patches, state.step)
