@@ -48,9 +48,12 @@ def train_denoiser(data: tuple[Path, ...], out: Path, **options: Any) -> None:
     was. Beside the weights, FILE.md says how they were made. Needs torch: pip install "isp[train]".
     """
     from isp.atomic import check_target
+    from isp.errors import require
     from isp.training import require_torch
 
-    check_target(out, overwrite=options["overwrite"])
+    require(out.suffix == ".npz", "train-denoiser", "--out", out, "a name that ends in .npz")
+    for target in (out, out.with_suffix(".md")):
+        check_target(target, overwrite=options["overwrite"])
     require_torch(options["device"], options["threads"])
     from isp.training.denoiser import ADAPTING, TRAINING, adapt_denoiser, train_denoiser
 

@@ -329,6 +329,14 @@ def test_the_command_line_exports(own, tmp_path):
     assert onnx.load(tmp_path / "a.onnx").graph.node[-1].op_type == "Sub"
 
 
+def test_an_export_replaces_nothing(own, tmp_path):
+    pytest.importorskip("onnx", reason="onnx is not installed")
+    (tmp_path / "a.onnx").write_bytes(b"dear")
+    result = run("denoisers", "cnn", "--export", tmp_path / "a.onnx")
+    assert result.exit_code == 1 and "exists" in error_line(result)
+    assert (tmp_path / "a.onnx").read_bytes() == b"dear"
+
+
 def test_shapes_say_which_network_it_is():
     for network in NETWORKS:
         assert from_shapes({name: array.shape for name, array in random_arrays(network).items()}) == network

@@ -45,7 +45,7 @@ def test_the_wheel_installs_isp_and_isp_cli_and_nothing_else(wheel):
     assert {name for name in inside if name.endswith(".py")} == expected
     assert {"isp/py.typed", "isp/icc/srgb.icc", "isp/icc/linear.icc"} <= inside
     assert {f"isp/icc/{path.name}" for path in ROOT.glob("isp/icc/*.icc")} <= inside
-    assert {f"isp/denoisers/cnn/weights/cnn.{kind}" for kind in ("npz", "md")} <= inside
+    assert {f"isp/denoisers/cnn/cnn.{kind}" for kind in ("npz", "md")} <= inside
 
 
 def test_the_wheel_works_in_a_fresh_environment(wheel, tmp_path):

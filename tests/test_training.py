@@ -116,6 +116,18 @@ def test_weights_that_exist_are_not_replaced(tmp_path: Path) -> None:
     assert (tmp_path / "mine.npz").read_bytes() == b"dear"
 
 
+def test_a_text_beside_the_weights_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "mine.md").write_bytes(b"dear")
+    result = run("train-denoiser", "--out", tmp_path / "mine.npz")
+    assert result.exit_code == 1 and "mine.md" in error_line(result)
+    assert names(tmp_path) == ["mine.md"]
+
+
+def test_weights_are_an_npz(tmp_path: Path) -> None:
+    result = run("train-denoiser", "--out", tmp_path / "mine.md")
+    assert result.exit_code == 2 and ".npz" in error_line(result)
+
+
 class TestWithTorch:
     """What needs torch, which `isp[train]` brings."""
 
@@ -209,6 +221,12 @@ class TestWithTorch:
         card = (tmp_path / "w.md").read_text("utf-8")
         digest = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(folder.iterdir()))).hexdigest()
         assert digest in card and "seed 3" in card and "Steps 2" in card
+
+    def test_a_finished_training_given_again_tells_the_same(self, folder: Path, tmp_path: Path) -> None:
+        self.train(folder, tmp_path / "w.npz", 2)
+        first = (tmp_path / "w.npz").read_bytes(), (tmp_path / "w.md").read_bytes()
+        self.train(folder, tmp_path / "w.npz", 2)
+        assert first == ((tmp_path / "w.npz").read_bytes(), (tmp_path / "w.md").read_bytes())
 
     def test_recorrupted_versions_have_independent_noise(self, _torch: Any) -> None:
         from isp.training.recorrupted import ADDED, recorrupted

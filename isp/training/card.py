@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from isp.errors import printable
-from isp.training.trainer import Plan, Report
+from isp.training.trainer import Plan
 
 
 def digest(paths: Sequence[Path]) -> str:
@@ -20,15 +20,15 @@ def digest(paths: Sequence[Path]) -> str:
     return total.hexdigest()
 
 
-def card(plan: Plan, last: Report, *, paths: Sequence[Path], made: str) -> str:
+def card(plan: Plan, psnr: float, *, paths: Sequence[Path], made: str) -> str:
     """Return the card's text.
 
     Parameters
     ----------
     plan : Plan
         Of the training.
-    last : Report
-        Its end.
+    psnr : float
+        Of the validation, in dB.
     paths : sequence of path
         Files that were learnt from.
     made : str
@@ -43,6 +43,6 @@ def card(plan: Plan, last: Report, *, paths: Sequence[Path], made: str) -> str:
         f"- Made in code: {made}",
         f"- Steps {plan.steps}, seed {plan.seed}, highest learning rate {plan.learning_rate:g}",
         f"- Computed with torch {torch.__version__}",
-        f"- Validation: {last.best:.3f} dB",
+        f"- Validation: {psnr:.3f} dB",
         "",
     ))  # fmt: skip

@@ -160,21 +160,19 @@ def _tensors(weights: Trained) -> dict[str, Tensor]:
 
 def _train(
     plan: Plan, task: _Task, out: Path, options: Options, report: Callable[[Report], None],
-    text: Callable[[Report], str],
+    text: Callable[[float], str],
 ) -> None:  # fmt: skip
     """Train, and write the best weights with the card that tells of them."""
-    last = Report(0, plan.steps, 0.0, None, 0.0, 0.0)
     steps = train(
         plan, task.patches, task.objective, task.validation, Path(f"{out}.checkpoint"), device=options.device,
         initial=task.start, validate_every=options.validate_every,
     )  # fmt: skip
     for result in steps:
         if isinstance(result, Report):
-            last = result
             report(result)
         else:
             network = Network(plan.shape)
-            network.load_state_dict(result)
+            network.load_state_dict(result.weights)
             save(out, to_arrays(network.settled()), INPUT_SCALE)
             with atomic_file(out.with_suffix(".md"), overwrite=True) as file:
-                file.write(text(last).encode())
+                file.write(text(result.psnr).encode())

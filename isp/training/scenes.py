@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from isp.colorimetry import srgb_to_linear
 from isp.errors import TrainingError, printable
 from isp.threads import thread_count
 
@@ -52,10 +53,8 @@ def photograph(path: Path) -> Scene:
 
 
 def _inverse_curves() -> NDArray[np.float32]:
-    encoded = np.arange(256) / 255
-    encoded = 0.5 - np.sin(np.arcsin(1 - 2 * encoded) / 3)
-    linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
-    return linear.astype(np.float32)
+    untoned = 0.5 - np.sin(np.arcsin(1 - 2 * np.arange(256) / 255) / 3)
+    return srgb_to_linear(untoned).astype(np.float32)
 
 
 _LINEAR = _inverse_curves()

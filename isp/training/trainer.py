@@ -76,6 +76,13 @@ class Report(NamedTuple):
     seconds_left: float
 
 
+class Trained(NamedTuple):
+    """The end of a training: the best weights, and their PSNR in dB."""
+
+    weights: dict[str, Tensor]
+    psnr: float
+
+
 class _State:
     """All that changes: what a checkpoint holds."""
 
@@ -128,7 +135,7 @@ class _Pace:
 def train(
     plan: Plan, patches: Patches, objective: Objective, validation: Validate, checkpoint: Path, *,
     device: str = "cpu", initial: dict[str, Tensor] | None = None, validate_every: int = 1000,
-) -> Iterator[Report | dict[str, Tensor]]:  # fmt: skip
+) -> Iterator[Report | Trained]:  # fmt: skip
     """Train, and yield reports; the last thing yielded is the best weights.
 
     Goes on from the checkpoint where one is, and writes it at every validation. On one machine, with the same number
@@ -164,14 +171,15 @@ def train(
             if not math.isfinite(losses[-1]):
                 raise TrainingError(f"the loss is not finite at step {state.step}; try a lower learning rate")
             validates = state.step == plan.steps or state.step % validate_every == 0
+            psnr = None
+            if validates:
+                psnr = _validate(state, plan, validation)
+                state.save(checkpoint, plan)
             if validates or state.step % REPORTS == 0:
-                psnr = _validate(state, plan, validation) if validates else None
                 mean = sum(losses) / len(losses)
                 yield Report(state.step, plan.steps, mean, psnr, state.best_psnr, pace.seconds_left(state.step))
                 losses = []
-            if validates:
-                state.save(checkpoint, plan)
-    yield state.best
+    yield Trained(state.best, state.best_psnr)
 
 
 def _learning_rate(plan: Plan, step: int) -> float:

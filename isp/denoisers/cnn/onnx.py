@@ -36,9 +36,15 @@ class OnnxEngine:
 
 
 def export(trained: Trained, path: str | os.PathLike[str]) -> None:
-    """Write the network as an ONNX file: (1, 4, height, width) to the same, both sides multiples of 4."""
+    """Write the network as an ONNX file: (1, 4, height, width) to the same, both sides multiples of 4.
+
+    Raises
+    ------
+    WriteError
+        If `path` exists.
+    """
     content = exported(trained).SerializeToString()
-    with atomic_file(path, overwrite=True) as file:
+    with atomic_file(path) as file:
         file.write(content)
 
 

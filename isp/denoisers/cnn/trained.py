@@ -19,7 +19,7 @@ from isp.errors import DenoiserError, printable
 
 Array = NDArray[np.float32]
 
-SHIPPED = Path(__file__).with_name("weights") / "cnn.npz"
+SHIPPED = Path(__file__).with_name("cnn.npz")
 SHA256 = "5e419d1e2d396468b1e7d20399ebb5c67e2ae2c006465de8030e2e5ccfeb4b8d"
 
 _UNREADABLE = (  # what NumPy and zipfile raise where a file is something else, or damaged
