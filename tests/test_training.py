@@ -39,10 +39,19 @@ def some() -> list[scenes.Scene]:
 def test_photograph_is_the_inverse_of_curve_and_srgb(tmp_path: Path) -> None:
     levels = np.repeat(np.arange(256, dtype=np.uint8).reshape(16, 16, 1), 3, axis=2).repeat(2, 0).repeat(2, 1)
     iio.imwrite(tmp_path / "levels.png", levels)
-    linear = scenes.photograph(tmp_path / "levels.png")[..., 0].reshape(-1) / 65535
+    (scene,) = scenes.photograph(tmp_path / "levels.png")
+    linear = scene[..., 0].reshape(-1) / 65535
     encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
     curved = 3 * encoded**2 - 2 * encoded**3
     assert np.abs(curved * 255 - np.arange(256)).max() < 0.5
+
+
+def test_a_large_photograph_comes_reduced_and_in_pieces(tmp_path: Path) -> None:
+    levels = np.random.default_rng(0).integers(0, 256, (900, 4001, 3), np.uint8)
+    iio.imwrite(tmp_path / "large.png", levels)
+    pieces = scenes.photograph(tmp_path / "large.png")
+    assert sum(piece.shape[0] * piece.shape[1] for piece in pieces) == 300 * 1333
+    assert all(scenes.LEAST_SIDE <= side < 2 * scenes.PIECE for piece in pieces for side in piece.shape[:2])
 
 
 def test_leaves_are_repeatable_and_of_many_levels() -> None:

@@ -21,7 +21,7 @@ from isp.training.network import INPUT_SCALE, USUAL, Network, Shape, shape_of, t
 from isp.training.objectives import with_truth
 from isp.training.raws import raw_files, stabilised_mosaics
 from isp.training.recorrupted import patches_of, without_truth
-from isp.training.scenes import charts, leaves, photograph, pictures
+from isp.training.scenes import Scene, charts, leaves, photograph, pictures
 from isp.training.trainer import Objective, Patches, Plan, Report, Validate, train
 from isp.training.validation import Validation
 
@@ -100,8 +100,8 @@ def train_denoiser(
     files = [path for folder in folders for path in pictures(folder)]
     held_out = files[::HELD_OUT]
     learnt = [path for path in files if path not in set(held_out)]
-    scenes = [photograph(path) for path in learnt] + leaves(LEAVES if files else 4 * LEAVES) + charts()
-    checked = [photograph(path) for path in held_out] or leaves(4 * LEAVES + 24)[-24:]
+    scenes = _photographs(learnt) + leaves(LEAVES if files else 4 * LEAVES) + charts()
+    checked = _photographs(held_out) or leaves(4 * LEAVES + 24)[-24:]
     start = None
     if initial is not None:
         weights = load(initial)
@@ -152,6 +152,10 @@ def adapt_denoiser(
 
     text = partial(card, plan, paths=paths, made="nothing; begun with other weights")
     _train(plan, _Task(batch, without_truth, validation, _tensors(weights)), out, options, report, text)
+
+
+def _photographs(paths: Sequence[Path]) -> list[Scene]:
+    return [scene for path in paths for scene in photograph(path)]
 
 
 def _tensors(weights: Trained) -> dict[str, Tensor]:

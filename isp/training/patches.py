@@ -18,7 +18,8 @@ from isp.training.scenes import Scene
 
 SIDE = 128  # photosites a side
 _REACH = 2  # photosites that a lens spreads light
-_SHOT = 5e-6, 1e-2
+_SHOT, _SHOT_SPREAD = 4e-4, 5.0  # the middle, and the factor that is a standard deviation
+_SHOT_RANGE = 5e-6, 1e-2
 _ELECTRONS = 0.6, 10.0  # of read noise
 
 
@@ -77,9 +78,10 @@ def _softened(cut: NDArray[np.float32], random: np.random.Generator) -> NDArray[
 def draw_noise(random: np.random.Generator, count: int) -> Noise:
     """Return noise of sensors from base to highest sensitivity.
 
-    The variance of photons is one over the electrons of white, log-uniform; read noise is some electrons, log-uniform.
+    The variance of photons is one over the electrons of white, log-normal within a range; read noise is some
+    electrons, log-uniform.
     """
-    shot = np.exp(random.uniform(math.log(_SHOT[0]), math.log(_SHOT[1]), count))
+    shot = np.clip(_SHOT * _SHOT_SPREAD ** random.standard_normal(count), *_SHOT_RANGE)
     electrons = np.exp(random.uniform(math.log(_ELECTRONS[0]), math.log(_ELECTRONS[1]), count))
     return Noise(shot.astype(np.float32), ((electrons * shot) ** 2).astype(np.float32))
 

@@ -19,6 +19,8 @@ Scene = NDArray[np.uint16]
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff"})
 LEAST_SIDE = 192  # pixels: patches fit, at any place
+MOST_SIDE = 1600  # of a photograph
+PIECE = 320  # pixels a side, and up to twice that
 
 
 def pictures(folder: Path) -> list[Path]:
@@ -35,11 +37,12 @@ def pictures(folder: Path) -> list[Path]:
     return found
 
 
-def photograph(path: Path) -> Scene:
-    """Return an 8-bit sRGB picture in linear light at half its size, which averages the blocks of JPEG away.
+def photograph(path: Path) -> list[Scene]:
+    """Return an 8-bit sRGB picture in linear light at half its size or less, which averages blocks and noise away.
 
     The inverse of a smooth tone curve, then of sRGB's (Brooks et al., Unprocessing Images for Learned Raw Denoising,
-    CVPR 2019), then the mean of two by two pixels.
+    CVPR 2019), then the mean over square blocks of pixels. Large pictures come in pieces: what is drawn to learn from
+    is a scene, and a large picture shows more of them.
     """
     import imageio.v3 as iio
 
@@ -47,9 +50,15 @@ def photograph(path: Path) -> Scene:
         levels = np.asarray(iio.imread(path, mode="RGB"))
     except Exception as error:
         raise TrainingError(f"{printable(path)}: no picture that can be read: {error}") from error
-    linear = _LINEAR[levels[: len(levels) // 2 * 2, : levels.shape[1] // 2 * 2]]
-    halved = linear.reshape(linear.shape[0] // 2, 2, linear.shape[1] // 2, 2, 3).mean(axis=(1, 3))
-    return _stored(halved)
+    block = max(2, -(-max(levels.shape) // MOST_SIDE))
+    height, width = (size // block for size in levels.shape[:2])
+    linear = _LINEAR[levels[: height * block, : width * block]]
+    return _pieces(_stored(linear.reshape(height, block, width, block, 3).mean(axis=(1, 3))))
+
+
+def _pieces(scene: Scene) -> list[Scene]:
+    down, across = (max(1, size // PIECE) for size in scene.shape[:2])
+    return [piece for rows in np.array_split(scene, down) for piece in np.array_split(rows, across, axis=1)]
 
 
 def _inverse_curves() -> NDArray[np.float32]:

@@ -1,0 +1,1 @@
+"""Whole folders of raw files to pictures: resumed truthfully, on one machine or on several."""
