@@ -55,6 +55,12 @@ class StorageError(WriteError):
     exit_code = 3
 
 
+class LockedError(IspError):
+    """Another run is at work on a folder: says which."""
+
+    exit_code = 3
+
+
 def require(condition: bool, where: str, parameter: str, value: object, allowed: str) -> None:
     """Raise `ParameterError` with the house's one-line wording unless `condition` holds.
 
