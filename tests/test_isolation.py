@@ -1,9 +1,9 @@
-"""A raw file read in a child process is what `read_raw` returns, and whatever happens to the child is one clear error."""
+"""A raw file read in a child is what `read_raw` returns, and whatever happens to the child is one clear error."""
 
 import contextlib
+import gc
 import io
 import logging
-import multiprocessing
 import os
 import pickle
 import shutil
@@ -175,7 +175,7 @@ def test_many_threads_at_once():
             check_same(reading.frame, expected[path])
 
 
-# ---------------------------------------------------------------------------------------------- what happens to the child
+# -------------------------------------------------------------------------------------------- what happens to the child
 
 
 @linux
@@ -288,12 +288,14 @@ def test_nothing_leaks():
     read_isolated(SMALL)
     server = server_pid()
     wait_for(lambda: not children(server))
+    gc.collect()
     before = [len(os.listdir(f"/proc/{pid}/fd")) for pid in (os.getpid(), server)]
     for _ in range(100):
         read_isolated(SMALL)
         with contextlib.suppress(RawError):
             read_isolated(SAMPLES / "README.md")
     wait_for(lambda: not children(server))
+    gc.collect()
     assert server == server_pid()
     assert [len(os.listdir(f"/proc/{pid}/fd")) for pid in (os.getpid(), server)] == before
     assert len(os.listdir(f"/proc/{server}/task")) == 1  # or it must not fork
@@ -370,23 +372,29 @@ def test_closed_standard_streams(tmp_path, expected_output):
     assert (tmp_path / "out").read_text() == expected_output
 
 
-def _read_into(queue, path):
-    queue.put(int(read_isolated(path).frame.data.sum()))
+DAEMONIC = """
+import multiprocessing, sys
+from isp.isolation import forked, read_isolated
+def read(path):
+    data = read_isolated(path).frame.data
+    print(data.shape, int(data.sum()), flush=True)
+if __name__ == "__main__":
+    read_isolated(sys.argv[1])
+    before = forked._running().process.pid  # not a forked copy's to use, nor to end
+    process = multiprocessing.get_context(sys.argv[2]).Process(target=read, args=(sys.argv[1],), daemon=True)
+    process.start()
+    process.join()
+    read_isolated(sys.argv[1])
+    sys.exit(process.exitcode or before != forked._running().process.pid)
+"""
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
-def test_from_a_daemonic_process(method):
-    read_isolated(SMALL)  # a forked one has a server that is not its own
-    context = multiprocessing.get_context(method)
-    queue = context.Queue()
-    process = context.Process(target=_read_into, args=(queue, SMALL), daemon=True)
-    process.start()
-    assert queue.get(timeout=60) == read_raw(SMALL).data.sum()
-    process.join(10)
-    assert process.exitcode == 0
-    before = server_pid()
-    read_isolated(SMALL)
-    assert server_pid() == before
+def test_from_a_daemonic_process(tmp_path, method, expected_output):
+    (tmp_path / "script.py").write_text(DAEMONIC)
+    command = [sys.executable, tmp_path / "script.py", SMALL, method]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.returncode) == (expected_output, 0), done.stderr
 
 
 ORPHANS = """
@@ -423,7 +431,7 @@ def test_the_end_of_a_program_is_quick_and_quiet(expected_output):
     assert done.stdout == expected_output and "Warning" not in done.stderr and "Traceback" not in done.stderr
 
 
-# ------------------------------------------------------------------------------------------------------ inside the child
+# ----------------------------------------------------------------------------------------------------- inside the child
 
 
 def request(path, **changes):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import errno
 import mmap
 import os
 import socket
@@ -55,14 +56,14 @@ class _Server:
             ours.settimeout(longest(request.size) + _PATIENCE)
             try:
                 with theirs, self.lock:
+                    if self.control.fileno() < 0:
+                        raise EOFError
                     socket.send_fds(self.control, [b"."], [theirs.fileno()])
                 send(ours, request, [descriptor])
                 message, came = receive(ours)
                 outline = message.outline if isinstance(message, Answer) else None
                 return message, None if outline is None else _pixels(outline, ours, came)
-            except (EOFError, OSError) as error:
-                if isinstance(error, TimeoutError):
-                    raise
+            except (EOFError, ConnectionError) as error:
                 raise Stopped if self.stopped else ServerGone(self._last_words()) from error
 
     def close(self) -> None:
@@ -94,6 +95,8 @@ class _Server:
 def _pixels(outline: Outline, connection: socket.socket, descriptors: list[int]) -> NDArray[Any]:
     """Return the child's pixels: its own memory, or a copy where memory cannot be handed over."""
     dtype = dtype_of(outline.space)
+    if not descriptors and _IN_MEMORY:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))  # else there would be one
     if not descriptors:
         pixels = np.empty(outline.shape, dtype)
         rest = pixels.data.cast("B")
@@ -134,6 +137,8 @@ def ask(request: Request, descriptor: int) -> tuple[Answer | Ended, NDArray[Any]
         If `stop` was called meanwhile.
     TimeoutError
         If there is no answer for longer than any child lives.
+    OSError
+        If this process may not open any more files.
     """
     server = _running()
     try:

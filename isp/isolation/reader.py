@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from numpy.typing import NDArray
 
-from isp.errors import ChildError, require, require_choice
+from isp.errors import ChildError, RawError, require, require_choice
 from isp.frame import Frame
 from isp.headerless import Layout, find_sidecar
 from isp.isolation import forked
@@ -110,6 +110,8 @@ def _ask(file: Source, request: Request) -> tuple[Answer, NDArray[Any] | None]:
             message, pixels = forked.ask(request, descriptor)
     except TimeoutError:
         message, pixels = Ended(-signal.SIGALRM), None
+    except OSError as error:
+        raise RawError(f"{request.name}: cannot be read ({error.strerror}); close files, or raise the limit") from error
     except forked.Stopped:
         raise ChildError(f"{request.name}: was not read to the end, for it was stopped", "stopped") from None
     except forked.ServerGone as error:
