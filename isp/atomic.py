@@ -60,10 +60,10 @@ def check_target(path: str | os.PathLike[str], *, overwrite: bool) -> None:
 def atomic_file(path: str | os.PathLike[str], *, overwrite: bool = False) -> Iterator[BinaryIO]:
     """Open a file for writing of which nobody, at any moment, sees a part under its name.
 
-    The bytes go to ``.<name>.<machine>-<pid>-<random>.part`` in the same folder, are flushed to the disk and renamed when the
-    block ends. Two writers without `overwrite` cannot both win: the name is taken with a hard link, which fails if it
-    exists; where the file system has no hard links, the check and the rename are two steps. Permissions follow the
-    umask. An existing symbolic link is kept and the file behind it replaced.
+    The bytes go to ``.<name>.<machine>-<pid>-<random>.part`` in the same folder, are flushed to the disk and renamed
+    when the block ends. Two writers without `overwrite` cannot both win: the name is taken with a hard link, which
+    fails if it exists; where the file system has no hard links, the check and the rename are two steps. Permissions
+    follow the umask. An existing symbolic link is kept and the file behind it replaced.
 
     Parameters
     ----------

@@ -15,6 +15,24 @@ class RawError(IspError):
     """A raw file cannot be read: says the file, what is wrong with it and what to do."""
 
 
+class DamagedError(RawError):
+    """A raw file is damaged, as far as that can be known: says what shows it."""
+
+
+class ChildError(RawError):
+    """The process that read a raw file gave no answer.
+
+    Attributes
+    ----------
+    kind : {"crash", "timeout", "memory"}
+        It ended by itself, took longer than any good file takes, or needed more memory than any good file needs.
+    """
+
+    def __init__(self, text: str, kind: str = "crash") -> None:
+        super().__init__(text)
+        self.kind = kind
+
+
 class ParameterError(IspError, ValueError):
     """A parameter is out of its range: says where, the name, the value and what is allowed."""
 

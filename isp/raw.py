@@ -38,7 +38,14 @@ CROPS = ("camera", "active", "full")
 _ORIENTATION = {0: 1, 1: 2, 2: 4, 3: 3, 4: 5, 5: 8, 6: 6, 7: 7}  # EXIF's by LibRaw's flip
 
 
-def read_raw(source: FilePath | BinaryIO, *, crop: str = "camera", max_pixels: int = 400_000_000) -> Frame:
+def read_raw(
+    source: FilePath | BinaryIO,
+    *,
+    crop: str = "camera",
+    max_pixels: int = 400_000_000,
+    isolate: bool = False,
+    accept_damaged: bool = False,
+) -> Frame:
     """Read a raw file.
 
     A file with a sidecar ``<file name>.toml`` beside it is read by `isp.read_headerless` as the sidecar says.
@@ -52,6 +59,13 @@ def read_raw(source: FilePath | BinaryIO, *, crop: str = "camera", max_pixels: i
         "active": the active area, all of it. "full": everything that the file stores, masked borders included.
     max_pixels : int
         Refuse a picture of more pixels, before memory is taken for it.
+    isolate : bool
+        Read in a child process with a limit of time and memory. LibRaw dies of some damaged files, and with it the
+        process that reads them; a child costs some milliseconds a file, and a fifth of a second before the first,
+        which is why it is not the default: files of one's own camera are seldom damaged, files of others may be.
+    accept_damaged : bool
+        Return what can be read of a damaged file, with ``meta.damage`` saying what shows the damage. Such files are
+        what LibRaw dies of, so this reads in a child process too.
 
     Returns
     -------
@@ -64,24 +78,51 @@ def read_raw(source: FilePath | BinaryIO, *, crop: str = "camera", max_pixels: i
     ------
     RawError
         If the file is missing, no raw file, damaged, cut short, unsupported, or too large.
+    DamagedError
+        If something shows that the file is damaged, and what can be read of it was not asked for.
+    ChildError
+        If the child process crashed, took too long or needed too much memory.
     ParameterError
         If `crop` or `max_pixels` is out of its range.
     """
     require_choice("read_raw", "crop", crop, CROPS)
     require(max_pixels >= 1, "read_raw", "max_pixels", max_pixels, "1 or more pixels")
+    if isolate or accept_damaged:
+        return _isolated(source, crop=crop, max_pixels=max_pixels, accept_damaged=accept_damaged)
     sidecar = find_sidecar(source)
     if sidecar is not None:
         return read_headerless(source, **sidecar._asdict())
     with reading(source, max_pixels) as file:
-        story = read_story(read_exif(file.stream, file.name))
-        picture = find_picture(file.stream, file.name)
-        if picture is not None:
-            check_claim(file, *claimed_size(picture), max_pixels)
-            check_strips(picture, file.size)
-            check_jpeg_tiles(picture, file.stream, file.size)
-        with explained(file, story.camera):
-            raw, stored, story = _plain(file, picture, story) or _any(file, story, max_pixels)
-            return _read(raw, stored, file, ask_libraw(story, raw), picture, crop)
+        return read_source(file, crop, max_pixels)
+
+
+def _isolated(source: FilePath | BinaryIO, **options: Any) -> Frame:
+    """Read in a child process and log what it would have logged."""
+    from isp.isolation import read_isolated
+
+    warnings: tuple[str, ...] = ()
+    try:
+        frame, _, warnings, _, _ = read_isolated(source, **options)
+    except RawError as error:
+        warnings = tuple(getattr(error, "__notes__", ()))
+        raise
+    finally:
+        for warning in warnings:
+            logger.warning("%s", warning)
+    return frame
+
+
+def read_source(file: Source, crop: str, max_pixels: int) -> Frame:
+    """Read a raw file that is open, as `read_raw` does; no sidecar is looked for."""
+    story = read_story(read_exif(file.stream, file.name))
+    picture = find_picture(file.stream, file.name)
+    if picture is not None:
+        check_claim(file, *claimed_size(picture), max_pixels)
+        check_strips(picture, file.size)
+        check_jpeg_tiles(picture, file.stream, file.size)
+    with explained(file, story.camera):
+        raw, stored, story = _plain(file, picture, story) or _any(file, story, max_pixels)
+        return _read(raw, stored, file, ask_libraw(story, raw), picture, crop)
 
 
 def _plain(file: Source, picture: Picture | None, story: Story) -> tuple[rawpy.RawPy, NDArray[np.uint16], Story] | None:

@@ -31,7 +31,7 @@ _FOREIGN = {
     b"PK\x03\x04": "is a ZIP archive",
     b"RIFF": "is a RIFF file (WebP, AVI or WAV)",
 }
-_BYTES_PER_PIXEL = 0.04  # no format stores less; good files measured 0.08 to 2
+BYTES_PER_PIXEL = 0.04  # no format stores less; good files measured 0.08 to 2
 _BYTES_OVER_PIXELS = 16  # nor more: four 32-bit samples
 
 
@@ -80,13 +80,26 @@ def reading(source: FilePath | BinaryIO, max_pixels: int) -> Iterator[Source]:
         raise _unreadable(name, error) from error
     except OSError as error:
         raise _unreadable(name, error) from error
-    with stream:
-        try:
-            if not stream.read(1):
-                raise RawError(f"{name}: is empty (0 bytes); copy it from the card again")
-            yield Source(name, stream, stream.seek(0, os.SEEK_END))
-        except OSError as error:
-            raise _unreadable(name, error) from error
+    with stream, taking(stream, name) as file:
+        yield file
+
+
+@contextmanager
+def taking(stream: BinaryIO, name: str) -> Iterator[Source]:
+    """Take a file that is open already.
+
+    Raises
+    ------
+    RawError
+        If it is empty, or the disk fails while it is read.
+    """
+    try:
+        size = stream.seek(0, os.SEEK_END)
+        if not size:
+            raise RawError(f"{name}: is empty (0 bytes); copy it from the card again")
+        yield Source(name, stream, size)
+    except OSError as error:
+        raise _unreadable(name, error) from error
 
 
 def _unreadable(name: str, error: OSError | ValueError) -> RawError:
@@ -163,7 +176,7 @@ def check_claim(file: Source, width: int, height: int, max_pixels: int) -> None:
         raise RawError(
             f"{file.name}: claims {width} x {height} pixels; the file is damaged, copy it from the card again"
         )
-    if file.size < _BYTES_PER_PIXEL * pixels:
+    if file.size < BYTES_PER_PIXEL * pixels:
         raise RawError(
             f"{file.name}: claims {width} x {height} pixels in {file.size:,} bytes, which cannot be; "
             "the file is damaged or cut short, copy it from the card again"

@@ -9,6 +9,8 @@ from isp.batch.item import Item, Status
 from isp.batch.receipts import Input, Picture, Receipt, Receipts, look, sha256
 from isp.batch.recipe import Wanted
 
+_AGAIN = "--retry-failed tries again"
+
 
 class Rules(NamedTuple):
     """What the user allows and asks for.
@@ -60,7 +62,10 @@ class Decision(NamedTuple):
     @property
     def outcome(self) -> Status:
         """The status of a result without any work."""
-        return "blocked" if self.status == "blocked" else "skipped"
+        if self.status == "blocked":
+            return "blocked"
+        before = self.receipt.status if self.receipt else "done"
+        return "skipped" if before == "done" else "failed" if before == "failed" else "damaged"
 
 
 def decide(item: Item, wanted: Wanted, receipts: Receipts, rules: Rules) -> Decision:
@@ -75,7 +80,7 @@ def decide(item: Item, wanted: Wanted, receipts: Receipts, rules: Rules) -> Deci
     present = os.path.lexists(item.target)
     if receipt is not None and why is None and receipt.status != "done":
         if not rules.retry_failed and not (receipt.status == "damaged" and rules.accept_damaged):
-            return Decision("skipped", f"{receipt.status} before: {receipt.reason}", receipt=receipt)
+            return Decision("skipped", f"{receipt.reason} ({receipt.status} before; {_AGAIN})", receipt=receipt)
         why = f"{receipt.status} before"
     if why is None:
         assert receipt is not None and receipt.picture is not None

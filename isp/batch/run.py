@@ -27,7 +27,6 @@ from isp.errors import ParameterError, RawError, printable
 from isp.plan import SUFFIX, check_format, ends_linear
 
 
-
 @dataclass(frozen=True, slots=True)
 class Options:
     """How a batch goes about its work.
