@@ -11,6 +11,7 @@ from types import FrameType
 
 import click
 
+from .batch import batch
 from .bench import bench
 from .convert import convert
 from .denoisers import denoisers
@@ -26,6 +27,7 @@ EPILOG = """
 Examples:
   isp convert IMG_0001.NEF                    writes IMG_0001.jpg beside it
   isp convert photos/ -d out --format tiff    a folder, 16-bit TIFF
+  isp batch photos/ -o pictures               all below it; resumes
   isp info IMG_0001.NEF                       what the file says, every doubt
   isp simulate color_checker -o chart.dng     a raw file whose truth is known
   isp stages                                  the steps and their parameters
@@ -59,6 +61,7 @@ def cli() -> None:
     logging.getLogger(_COMPILER).setLevel(logging.INFO)
 
 
+cli.add_command(batch)
 cli.add_command(bench)
 cli.add_command(convert)
 cli.add_command(denoisers)

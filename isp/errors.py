@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import traceback
 
 
 class IspError(Exception):
@@ -108,3 +109,10 @@ def printable(path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> str:
     r"""Return a path as text that any terminal and log takes: what is not UTF-8 or not printable becomes ``\x..``."""
     text = os.fsencode(path).decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def bug_line(error: Exception) -> str:
+    """Say in one line what is needed to find a bug of ours."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    text = " ".join(str(error).split())
+    return f"a bug in isp, please report it: {type(error).__name__}: {text} ({place.filename}:{place.lineno})"

@@ -84,10 +84,12 @@ class Local:
         self._over.set()
         self._budget.open()
         until = time.monotonic() + GRACE
-        for worker in workers:
-            worker.join(max(0.0, until - time.monotonic()))
-        if any(worker.is_alive() for worker in workers):
-            isolation.stop()
+        try:
+            for worker in workers:
+                worker.join(max(0.0, until - time.monotonic()))
+        finally:  # a second Ctrl-C does not wait
+            if any(worker.is_alive() for worker in workers):
+                isolation.stop()
 
 
 class _Shared:

@@ -6,7 +6,6 @@ import errno
 import hashlib
 import os
 import time
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,7 +18,7 @@ from isp.batch.receipts import Input, Picture, Receipt, Receipts, look, make_fol
 from isp.batch.recipe import Wanted
 from isp.batch.thumbnail import thumbnail
 from isp.convert import Settings, picture
-from isp.errors import ChildError, DamagedError, IspError, RawError, StorageError, printable
+from isp.errors import ChildError, DamagedError, IspError, RawError, StorageError, bug_line, printable
 from isp.image import picture_encoder
 from isp.isolation import Reading, read_isolated
 from isp.threads import one_thread
@@ -97,7 +96,7 @@ def process_item(item: Item, order: Order) -> Result:
         except IspError as error:
             return _fail(item, order, receipts, "failed", str(error), attempt)
         except Exception as error:  # a bug, of ours or of a plugin; the other files shall not suffer from it
-            return _fail(item, order, receipts, "failed", f"{printable(item.source)}: {bug(error)}", attempt)
+            return _fail(item, order, receipts, "failed", f"{printable(item.source)}: {bug_line(error)}", attempt)
         else:
             return _done(item, order, receipts, decision, made, attempt)
     return _fail(item, order, receipts, "failed", failure, TRIES)
@@ -115,13 +114,6 @@ def resulting(item: Item, decision: Decision) -> Result:
         result, warnings=receipt.warnings, megapixels=receipt.megapixels, thumbnail=receipt.thumbnail,
         bytes_written=size,
     )  # fmt: skip
-
-
-def bug(error: Exception) -> str:
-    """Say in one line what is needed to find a bug of ours."""
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    text = " ".join(str(error).split())
-    return f"a bug in isp, please report it: {type(error).__name__}: {text} ({place.filename}:{place.lineno})"
 
 
 def _patiently(make: Callable[[], Made]) -> Made:
