@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -44,6 +44,8 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 _path = FilePath()
 _MEGABYTE = 1 << 20
+_TIME = "%Y-%m-%d %H:%M:%S"
+_TROUBLES = ("failed", "damaged", "blocked")
 
 _OPTIONS = (
     click.option("-o", "--output", type=_path, required=True, metavar="DIR", help="Folder for the pictures."),
@@ -163,30 +165,47 @@ def _tell(surveyed: Survey) -> None:
         click.echo(f"of no raw file any more: {printable(surveyed.order.out / stray)}")
 
 
-def _shown(results: Any, surveyed: Survey, sources: tuple[Path, ...], options: dict[str, Any]) -> int:
+def _shown(results: Generator[Result], surveyed: Survey, sources: tuple[Path, ...], options: dict[str, Any]) -> int:
     """Show results as they come, report them even if the run is stopped, and return the exit code."""
-    from isp.batch.report import Run, write_report
     from isp.errors import printable
 
     from .progress import Progress
 
-    kept: list[Result] = []
-    began, start = time.strftime("%Y-%m-%d %H:%M:%S"), time.monotonic()
+    kept: list[Result] = []  # only for a report: thousands of thumbnails take memory
+    began, start, stopped, trouble = time.strftime(_TIME), time.monotonic(), "", False
     try:
         with Progress(len(surveyed.decisions), quiet=options["quiet"]) as progress:
             for result in results:
                 progress.add(result)
-                kept.append(result if options["reports"] else result)
+                trouble |= result.status in _TROUBLES
+                if options["reports"]:
+                    kept.append(result)
+    except BaseException as error:
+        stopped = str(error) if isinstance(error, Exception) else "stopped by the user or the system"
+        raise
     finally:
         results.close()
-        order = surveyed.order
-        run = Run(
-            sources=tuple(map(os.fspath, sources)), out=os.fspath(order.out),
-            recipe=order.settings.pipeline.to_toml(), versions=order.wanted.versions, started=began,
-            ended=time.strftime("%Y-%m-%d %H:%M:%S"), seconds=time.monotonic() - start,
-        )  # fmt: skip
-        for report in options["reports"]:
-            write_report(kept, run, report)
+        if options["reports"]:
+            _report(kept, surveyed, sources, options, (began, time.monotonic() - start, stopped))
     for stray in surveyed.strays if not options["quiet"] else ():
-        click.echo(f"warning: {printable(order.out / stray)}: no raw file stands for this picture any more", err=True)
-    return int(any(result.status in ("failed", "damaged", "blocked") for result in kept))
+        click.echo(f"warning: {printable(surveyed.order.out / stray)}: no raw file stands for it any more", err=True)
+    return int(trouble)
+
+
+def _report(
+    results: list[Result], surveyed: Survey, sources: tuple[Path, ...], options: dict[str, Any],
+    times: tuple[str, float, str],
+) -> None:  # fmt: skip
+    """Write the reports that were asked for."""
+    from isp.batch.report import Run, write_report
+
+    order = surveyed.order
+    output = order.settings.output._replace(file_format=order.file_format)._asdict()
+    began, seconds, stopped = times
+    run = Run(
+        sources, order.out, order.settings.pipeline.to_toml(),
+        {name.replace("_", " "): str(value) for name, value in output.items() if value is not None},
+        order.wanted.versions, began, time.strftime(_TIME), seconds, len(surveyed.decisions), stopped,
+    )  # fmt: skip
+    for report in options["reports"]:
+        write_report(results, run, report)

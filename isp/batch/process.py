@@ -40,8 +40,10 @@ class Order:
         The folder for the pictures.
     settings : Settings
         How raw files become pictures.
+    file_format : str
+        Of the pictures.
     wanted : Wanted
-        The same, by hashes.
+        Settings and format, by hashes.
     rules : Rules
         What may be replaced and is to be tried again.
     max_pixels : int
@@ -52,6 +54,7 @@ class Order:
 
     out: Path
     settings: Settings
+    file_format: str
     wanted: Wanted
     rules: Rules = field(default_factory=Rules)
     max_pixels: int = 400_000_000

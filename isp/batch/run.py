@@ -7,7 +7,7 @@ import os
 import random
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -110,7 +110,7 @@ def survey(
     if not found:
         raise RawError(f"{', '.join(map(printable, named))}: no raw files there; name files, or another folder")
     items = name_pictures(found, out, SUFFIX[file_format])
-    order = Order(out, settings, wanted(settings, file_format), options.rules, options.max_pixels)
+    order = Order(out, settings, file_format, wanted(settings, file_format), options.rules, options.max_pixels)
     receipts = Receipts(out)
     decisions = {item: decide(item, order.wanted, receipts, options.rules) for item in items}
     unknown = receipts.keys() - {item.key for item in items}
@@ -158,7 +158,7 @@ def run(
     yield from work(survey(sources, out, settings, options), join=options.join, engine=engine)
 
 
-def work(surveyed: Survey, *, join: bool = False, engine: Engine | None = None) -> Iterator[Result]:
+def work(surveyed: Survey, *, join: bool = False, engine: Engine | None = None) -> Generator[Result]:
     """Do what a survey found, and yield what came of each item; see `run`."""
     order, todo = surveyed.order, surveyed.todo
     make_folder(order.out)
