@@ -19,7 +19,7 @@ def duration(seconds: float) -> str:
     Examples
     --------
     >>> duration(0.042), duration(4.21), duration(59.6), duration(192), duration(7000)
-    ('42 ms', '4.2 s', '1 min 0 s', '3 min 12 s', '1 h 57 min')
+    ('42 ms', '4.2 s', '1 min 0 s', '3 min 12 s', '1 h 56 min')
     """
     if seconds < 0.0995:
         return f"{seconds * 1000:.0f} ms"
