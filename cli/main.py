@@ -45,7 +45,13 @@ class _ToStderr(logging.Handler):
     """Print the library's warnings as one line each, and that it compiles, which is a long silence otherwise."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        return record.levelno >= logging.WARNING or record.name == _COMPILER
+        return (record.levelno >= logging.WARNING or record.name == _COMPILER) and not self._is_told(record)
+
+    @staticmethod
+    def _is_told(record: logging.LogRecord) -> bool:
+        from isp.collected import is_collected
+
+        return is_collected(record)
 
     def emit(self, record: logging.LogRecord) -> None:
         click.echo(f"{clear_line()}{record.levelname.lower()}: {record.getMessage()}", err=True)

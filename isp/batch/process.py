@@ -17,10 +17,11 @@ from isp.batch.item import Item, Result, Status
 from isp.batch.receipts import Input, Picture, Receipt, Receipts, look, make_folder, sha256
 from isp.batch.recipe import Wanted
 from isp.batch.thumbnail import thumbnail
+from isp.collected import collected_warnings
 from isp.convert import Settings, picture
 from isp.errors import ChildError, DamagedError, IspError, RawError, StorageError, bug_line, printable
 from isp.image import picture_encoder
-from isp.isolation import Reading, read_isolated
+from isp.isolation import read_isolated
 from isp.threads import one_thread
 
 TRIES = 2  # of what crashed, hung or did not fit: bad luck may pass
@@ -66,7 +67,7 @@ class _Made(NamedTuple):
 
     input: Input
     picture: Picture
-    reading: Reading
+    warnings: tuple[str, ...]
     seconds: dict[str, float]
     megapixels: float
     thumbnail: bytes
@@ -143,7 +144,7 @@ def _make(item: Item, order: Order, decision: Decision, receipts: Receipts) -> _
     make_folder(item.target.parent)
     encoder = picture_encoder(reading.frame.meta, settings.pipeline.encoding, item.target, settings.output)
     start = time.perf_counter()
-    with one_thread(order.threads == 1):
+    with one_thread(order.threads == 1), collected_warnings() as warnings:
         pixels = picture(settings.pipeline, reading.frame, encoder.depth)
     computed = time.perf_counter()
     known = before._replace(sha256=reading.sha256)
@@ -153,7 +154,8 @@ def _make(item: Item, order: Order, decision: Decision, receipts: Receipts) -> _
         receipts.intend(item, Receipt(os.fspath(item.source), known, order.wanted, "done", picture=written))
     seconds = {"read": reading.seconds, "compute": computed - start, "write": time.perf_counter() - computed}
     megapixels = pixels.shape[0] * pixels.shape[1] / 1e6
-    return _Made(known, written, reading._replace(frame=None), seconds, megapixels, thumbnail(pixels))  # type: ignore[arg-type]
+    warnings = [*reading.warnings, *reading.damage, *warnings]
+    return _Made(known, written, tuple(warnings), seconds, megapixels, thumbnail(pixels))
 
 
 def _look(source: Path) -> Input:
@@ -173,16 +175,15 @@ def _written(file: BinaryIO) -> Picture:
 
 
 def _done(item: Item, order: Order, receipts: Receipts, decision: Decision, made: _Made, attempt: int) -> Result:
-    warnings = (*made.reading.warnings, *made.reading.damage)
     receipts.write(
         item,
         Receipt(
-            os.fspath(item.source), made.input, order.wanted, "done", "", made.picture, warnings, made.seconds,
+            os.fspath(item.source), made.input, order.wanted, "done", "", made.picture, made.warnings, made.seconds,
             made.megapixels, made.thumbnail, attempt,
         ),
     )  # fmt: skip
     return Result(
-        item, "done", decision.reason, warnings, made.seconds, made.megapixels, made.picture.size, made.thumbnail,
+        item, "done", decision.reason, made.warnings, made.seconds, made.megapixels, made.picture.size, made.thumbnail,
         attempt,
     )  # fmt: skip
 

@@ -52,7 +52,7 @@ def find(sources: Iterable[Path], choice: Choice, *, out: Path) -> list[Found]:
     ----------
     sources : iterable of path
         Folders, with all folders below them; files; patterns as ``photos/**/*.NEF``, where no such file exists. What
-        begins with a dot is hidden, and left alone.
+        begins with a dot is hidden, and left alone. Of several folders each is a folder among the pictures too.
     choice : Choice
         Which of them.
     out : Path
@@ -67,15 +67,25 @@ def find(sources: Iterable[Path], choice: Choice, *, out: Path) -> list[Found]:
     """
     seen: set[tuple[int, int] | str] = set()
     found = []
-    for source in sources:
-        for place in _places(source):
-            candidates = _Walk(choice, out).files(place) if place.is_dir() else [Found(place, Path(place.name))]
-            for candidate in candidates:
-                identity = _identity(candidate.path)
-                if identity not in seen:
-                    seen.add(identity)
-                    found.append(candidate)
+    places = [place for source in sources for place in _places(source)]
+    several = sum(place.is_dir() for place in places) > 1
+    for place in places:
+        for candidate in _files(place, choice, out, several=several):
+            identity = _identity(candidate.path)
+            if identity not in seen:
+                seen.add(identity)
+                found.append(candidate)
     return found
+
+
+def _files(place: Path, choice: Choice, out: Path, *, several: bool) -> Iterator[Found]:
+    """Yield what a place stands for; one of several folders keeps its name, so that their files do not mix."""
+    if not place.is_dir():
+        yield Found(place, Path(place.name))
+        return
+    own = Path(os.path.abspath(place)).name if several else ""
+    for found in _Walk(choice, out).files(place):
+        yield found._replace(below=own / found.below)
 
 
 def _places(source: Path) -> list[Path]:
