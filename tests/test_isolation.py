@@ -360,7 +360,7 @@ def test_the_same_isp_as_the_callers(tmp_path):
     """One that is loaded from a place that no path names any more, and marked."""
     shutil.copytree(Path(__file__).parents[1] / "isp", tmp_path / "isp", ignore=shutil.ignore_patterns("__pycache__"))
     with (tmp_path / "isp" / "raw.py").open("a") as file:
-        file.write("\nread_source_ = read_source\ndef read_source(*a):\n    raise RawError('the copy')\n")
+        file.write("\nread_source_ = read_source\ndef read_source(*a, **k):\n    raise RawError('the copy')\n")
     code = f"import sys; sys.path.insert(0, {str(tmp_path)!r})\nimport isp.isolation\nsys.path.pop(0)\n" + READ
     assert "RawError: the copy" in python(code, SMALL).stderr
 
@@ -442,9 +442,9 @@ def test_a_file_that_changes_while_it_is_read(tmp_path, monkeypatch):
     path = tmp_path / "a.KDC"
     shutil.copy(SMALL, path)
 
-    def touch(*arguments):
+    def touch(*arguments, **options):
         os.utime(path, (1, 1))
-        return read_source(*arguments)
+        return read_source(*arguments, **options)
 
     read_source = child.read_source
     monkeypatch.setattr(child, "read_source", touch)
@@ -456,7 +456,7 @@ def test_a_file_that_changes_while_it_is_read(tmp_path, monkeypatch):
 
 
 def test_a_bug_is_not_hidden(monkeypatch):
-    def fail(*_):
+    def fail(*_, **__):
         raise KeyError("a bug")
 
     monkeypatch.setattr(child, "read_source", fail)
@@ -466,7 +466,7 @@ def test_a_bug_is_not_hidden(monkeypatch):
 
 
 def test_memory_that_is_not_granted(monkeypatch):
-    def fail(*_):
+    def fail(*_, **__):
         raise MemoryError
 
     monkeypatch.setattr(child, "read_source", fail)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import logging
 import os
@@ -13,7 +14,8 @@ from typing import Any, BinaryIO
 
 from numpy.typing import NDArray
 
-from isp.errors import ChildError, DamagedError, IspError, RawError
+from isp import damage
+from isp.errors import ChildError, IspError, RawError
 from isp.frame import Frame
 from isp.headerless import read_pixels
 from isp.isolation.messages import Answer, Request, anonymous_file
@@ -60,15 +62,15 @@ def answer(request: Request, stream: BinaryIO) -> tuple[Answer, NDArray[Any] | N
     with _listening() as warnings, _hearing_stderr() as errors:
         try:
             frame, digest = _read(request, stream)
-            damage = (*frame.meta.damage, *_complaints(errors))
-            if damage and not request.accept_damaged:
-                raise DamagedError(f"{request.name}: {damage[0]}; the file is damaged, copy it from the card again")
+            complaints = _complaints(errors)
+            damage.settle(request.name, complaints, accept=request.accept_damaged)
         except MemoryError:
             text = f"{request.name}: needs more memory than any good file of its size; copy it from the card again"
             return Answer(warnings=tuple(warnings), error=ChildError(text, "memory")), None
         except Exception as error:
             return Answer(warnings=tuple(warnings), error=_portable(error)), None
-    return Answer(frame.outline, digest, tuple(warnings)), frame.data
+    meta = dataclasses.replace(frame.meta, damage=frame.meta.damage + complaints)
+    return Answer(frame.outline.replace(meta=meta), digest, tuple(warnings)), frame.data
 
 
 def _read(request: Request, stream: BinaryIO) -> tuple[Frame, str]:
@@ -78,7 +80,7 @@ def _read(request: Request, stream: BinaryIO) -> tuple[Frame, str]:
         if request.headerless is not None:
             frame = read_pixels(file, request.headerless)
         else:
-            frame = read_source(file, request.crop, request.max_pixels)
+            frame = read_source(file, request.crop, request.max_pixels, accept_damaged=request.accept_damaged)
         if _version(stream) != before:
             raise RawError(f"{file.name}: was changed while it was read; read it again when it is whole")
     return frame, digest
