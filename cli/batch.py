@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Callable, Generator
@@ -112,7 +111,7 @@ def batch(sources: tuple[Path, ...], from_file: Path | None, dry_run: bool, **op
         print_recipe(settings_of(options))
         return
     if from_file is not None:
-        sources = (*sources, *listed(Path("/dev/stdin") if os.fspath(from_file) == "-" else from_file))
+        sources = (*sources, *listed(from_file))
     if not sources:
         raise click.UsageError("give a folder, raw files or --from-file; isp batch --help shows examples")
     sys.exit(run_batch(sources, options, dry_run=dry_run))
