@@ -101,7 +101,7 @@ def look(path: Path) -> Input:
     if not stat.S_ISREG(status.st_mode):  # to hash a pipe or a device could take for ever
         raise ValueError(f"{printable(path)} is not a file")
     sidecar = path.with_name(path.name + ".toml")
-    told = sha256(sidecar) if sidecar.is_file() else ""
+    told = sha256(sidecar) if os.path.isfile(sidecar) else ""
     return Input("", status.st_size, status.st_mtime_ns, status.st_ino, told)
 
 
