@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+import subprocess
+import time
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +18,7 @@ from isp.convert import Settings
 from isp.image import Output
 from isp.recipe import default_pipeline
 
+from .command import REAL
 from .dng_files import lossless_tiles, write_dng
 
 SHAPE, TILE = (64, 96), (32, 32)
@@ -96,3 +100,34 @@ def left_overs(out: Path) -> list[str]:
     """Temporary files, intents and locks."""
     found = [path for path in out.rglob("*") if path.name.endswith((".part", f".{INTENT}")) or path.name == "lock"]
     return [os.fspath(path.relative_to(out)) for path in found]
+
+
+# ------------------------------------------------------------------------------------------------- processes
+
+MARK = "ISP_TEST_MARK"
+
+
+def start(*arguments: object, mark: str, **given: object) -> subprocess.Popen[bytes]:
+    """Start a real `isp`, it and all that it starts marked in their environment, in a process group of its own."""
+    command = [*REAL, *map(os.fspath, (a if isinstance(a, Path) else str(a) for a in arguments))]
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | given
+    return subprocess.Popen(command, env=dict(os.environ) | {MARK: mark}, start_new_session=True, **pipes)
+
+
+def marked(mark: str) -> list[int]:
+    """The living processes that bear a mark."""
+    found, sought = [], f"{MARK}={mark}".encode()
+    for path in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            state = (path / "stat").read_text().rpartition(")")[2].split()[0]
+            if state not in "ZX" and sought in (path / "environ").read_bytes().split(b"\0"):
+                found.append(int(path.name))
+    return found
+
+
+def wait_for_none(mark: str, seconds: float = 30.0) -> list[int]:
+    """Wait until no process bears a mark; returns those that do still."""
+    end = time.monotonic() + seconds
+    while (found := marked(mark)) and time.monotonic() < end:
+        time.sleep(0.05)
+    return found
