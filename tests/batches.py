@@ -83,11 +83,11 @@ def _listed(sources) -> list[Path]:
 
 
 def pictures(out: Path) -> dict[str, str]:
-    """The hashes of all files but the batch's own, by their path."""
+    """The hashes of all files but the batch's own and hidden ones, by their path."""
     return {
         os.fspath(path.relative_to(out)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(out.rglob("*"))
-        if path.is_file() and FOLDER not in path.relative_to(out).parts
+        if path.is_file() and FOLDER not in path.relative_to(out).parts and not path.name.startswith(".")
     }
 
 
