@@ -11,6 +11,7 @@ from types import FrameType
 
 import click
 
+from .batch import batch
 from .bench import bench
 from .convert import convert
 from .denoisers import denoisers
@@ -26,6 +27,7 @@ EPILOG = """
 Examples:
   isp convert IMG_0001.NEF                    writes IMG_0001.jpg beside it
   isp convert photos/ -d out --format tiff    a folder, 16-bit TIFF
+  isp batch photos/ -o pictures               all below it; resumes
   isp info IMG_0001.NEF                       what the file says, every doubt
   isp simulate color_checker -o chart.dng     a raw file whose truth is known
   isp stages                                  the steps and their parameters
@@ -43,7 +45,13 @@ class _ToStderr(logging.Handler):
     """Print the library's warnings as one line each, and that it compiles, which is a long silence otherwise."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        return record.levelno >= logging.WARNING or record.name == _COMPILER
+        return (record.levelno >= logging.WARNING or record.name == _COMPILER) and not self._is_told(record)
+
+    @staticmethod
+    def _is_told(record: logging.LogRecord) -> bool:
+        from isp.collected import is_collected
+
+        return is_collected(record)
 
     def emit(self, record: logging.LogRecord) -> None:
         click.echo(f"{clear_line()}{record.levelname.lower()}: {record.getMessage()}", err=True)
@@ -59,6 +67,7 @@ def cli() -> None:
     logging.getLogger(_COMPILER).setLevel(logging.INFO)
 
 
+cli.add_command(batch)
 cli.add_command(bench)
 cli.add_command(convert)
 cli.add_command(denoisers)

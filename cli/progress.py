@@ -122,7 +122,7 @@ class Progress:
             self._line(f"{word}: {count}{_about(result, result.reason)}", _COLOURS[result.status])
         if self._quiet:
             return
-        for warning in result.warnings:
+        for warning in result.warnings if result.status == "done" else ():  # skipped: they were told before
             self._line(f"warning: {count}{_about(result, warning)}", _COLOURS["warning"])
         if result.status == "done" and self._bar is None:
             tries = f", try {result.attempts}" if result.attempts > 1 else ""

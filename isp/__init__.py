@@ -1,7 +1,17 @@
 """A camera raw image signal processor: from what the sensor measured to a picture, stage by stage."""
 
 from isp.convert import convert_file, develop
-from isp.errors import IspError, ParameterError, PipelineError, RawError, StageError, StorageError, WriteError
+from isp.errors import (
+    ChildError,
+    DamagedError,
+    IspError,
+    ParameterError,
+    PipelineError,
+    RawError,
+    StageError,
+    StorageError,
+    WriteError,
+)  # fmt: skip
 from isp.frame import Frame, Meta, Space
 from isp.headerless import read_headerless
 from isp.image import write_image
@@ -24,8 +34,8 @@ from isp.stages import (
 __version__ = "0.1.0"
 
 __all__ = [
-    "STAGES", "BlackLevel", "Color", "Demosaic", "Denoise", "Exposure", "Frame", "Gamma", "IspError", "Meta",
-    "ParameterError", "Pipeline", "PipelineError", "RawError", "Space", "Stage", "StageError", "StorageError", "Tone",
-    "Vignetting", "WhiteBalance", "WriteError", "convert_file", "default_pipeline", "develop", "read_headerless",
-    "read_raw", "write_image",
+    "STAGES", "BlackLevel", "ChildError", "Color", "DamagedError", "Demosaic", "Denoise", "Exposure", "Frame", "Gamma",
+    "IspError", "Meta", "ParameterError", "Pipeline", "PipelineError", "RawError", "Space", "Stage", "StageError",
+    "StorageError", "Tone", "Vignetting", "WhiteBalance", "WriteError", "convert_file", "default_pipeline", "develop",
+    "read_headerless", "read_raw", "write_image",
 ]  # fmt: skip

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
+import hashlib
 import os
+import platform
+import re
 import secrets
 import stat
 from collections.abc import Iterator
@@ -13,6 +17,8 @@ from typing import BinaryIO
 from isp.errors import StorageError, WriteError, printable
 
 NAME_BYTES = 255  # the longest name that common file systems take
+_TEMPORARY = re.compile(r"\..*\.(?P<machine>[0-9a-f]{8})-(?P<pid>[0-9]+)-[0-9a-f]{12}\.part", re.DOTALL)
+_HOUR = 3600.0
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EACCES}
 _REASONS = {
     errno.ENOENT: "its folder does not exist; make the folder first",
@@ -54,10 +60,10 @@ def check_target(path: str | os.PathLike[str], *, overwrite: bool) -> None:
 def atomic_file(path: str | os.PathLike[str], *, overwrite: bool = False) -> Iterator[BinaryIO]:
     """Open a file for writing of which nobody, at any moment, sees a part under its name.
 
-    The bytes go to ``.<name>.<pid>-<random>.part`` in the same folder, are flushed to the disk and renamed when the
-    block ends. Two writers without `overwrite` cannot both win: the name is taken with a hard link, which fails if it
-    exists; where the file system has no hard links, the check and the rename are two steps. Permissions follow the
-    umask. An existing symbolic link is kept and the file behind it replaced.
+    The bytes go to ``.<name>.<machine>-<pid>-<random>.part`` in the same folder, are flushed to the disk and renamed
+    when the block ends. Two writers without `overwrite` cannot both win: the name is taken with a hard link, which
+    fails if it exists; where the file system has no hard links, the check and the rename are two steps. Permissions
+    follow the umask. An existing symbolic link is kept and the file behind it replaced.
 
     Parameters
     ----------
@@ -97,9 +103,46 @@ def atomic_file(path: str | os.PathLike[str], *, overwrite: bool = False) -> Ite
             os.unlink(temporary)
 
 
+@functools.cache
+def machine() -> str:
+    """Return a short word for this machine, as one that shares a folder with others."""
+    return hashlib.sha256(os.fsencode(platform.node())).hexdigest()[:8]
+
+
+def is_left_over(name: str, age: float) -> bool:
+    """Whether a file is a temporary one of ours whose writer is dead.
+
+    Parameters
+    ----------
+    name : str
+        The file's.
+    age : float
+        Seconds since it was changed; an hour is enough for what another machine wrote.
+    """
+    found = _TEMPORARY.fullmatch(name)
+    if found is None:
+        return False
+    if found["machine"] != machine():
+        return age > _HOUR
+    return not is_alive(int(found["pid"]))
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process of this machine lives, as far as can be known."""
+    if os.name != "posix":
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
+
+
 def _temporary(target: str) -> str:
     folder, name = os.path.split(target)
-    tail = f".{os.getpid()}-{secrets.token_hex(6)}.part"
+    tail = f".{machine()}-{os.getpid()}-{secrets.token_hex(6)}.part"
     while len(os.fsencode(name)) > NAME_BYTES - len(tail) - 1:
         name = name[:-1]
     return os.path.join(folder, f".{name}{tail}")

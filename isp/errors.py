@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import traceback
 
 
 class IspError(Exception):
@@ -13,6 +14,24 @@ class IspError(Exception):
 
 class RawError(IspError):
     """A raw file cannot be read: says the file, what is wrong with it and what to do."""
+
+
+class DamagedError(RawError):
+    """A raw file is damaged, as far as that can be known: says what shows it."""
+
+
+class ChildError(RawError):
+    """The process that read a raw file gave no answer.
+
+    Attributes
+    ----------
+    kind : {"crash", "timeout", "memory"}
+        It ended by itself, took longer than any good file takes, or needed more memory than any good file needs.
+    """
+
+    def __init__(self, text: str, kind: str = "crash") -> None:
+        super().__init__(text)
+        self.kind = kind
 
 
 class ParameterError(IspError, ValueError):
@@ -55,6 +74,12 @@ class StorageError(WriteError):
     exit_code = 3
 
 
+class LockedError(IspError):
+    """Another run is at work on a folder: says which."""
+
+    exit_code = 3
+
+
 def require(condition: bool, where: str, parameter: str, value: object, allowed: str) -> None:
     """Raise `ParameterError` with the house's one-line wording unless `condition` holds.
 
@@ -84,3 +109,10 @@ def printable(path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> str:
     r"""Return a path as text that any terminal and log takes: what is not UTF-8 or not printable becomes ``\x..``."""
     text = os.fsencode(path).decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def bug_line(error: Exception) -> str:
+    """Say in one line what is needed to find a bug of ours."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    text = " ".join(str(error).split())
+    return f"a bug in isp, please report it: {type(error).__name__}: {text} ({place.filename}:{place.lineno})"

@@ -127,6 +127,8 @@ class Meta:
         As in the file.
     gps : Gps or None
         Place.
+    damage : tuple of str
+        What shows that the file is damaged, one line each, where that was accepted.
     """
 
     cfa: tuple[tuple[int, ...], ...]
@@ -158,6 +160,7 @@ class Meta:
     artist: str | None = None
     copyright: str | None = None
     gps: Gps | None = None
+    damage: tuple[str, ...] = ()
 
     @property
     def monochrome(self) -> bool:
@@ -166,6 +169,11 @@ class Meta:
 
 
 _SHAPE = {Space.RAW: (2, np.uint16), Space.MOSAIC: (2, np.float32)}
+
+
+def dtype_of(space: Space) -> type[np.uint16 | np.float32]:
+    """Return the type of the numbers in a space."""
+    return np.uint16 if space is Space.RAW else np.float32
 
 
 class Later(NamedTuple):

@@ -80,11 +80,18 @@ def read_headerless(
         If the file cannot be read, or has not exactly the bytes that such a frame has.
     """
     layout = _plain(Layout(width, height, cfa, dtype, black, white, white_balance))  # type: ignore[arg-type]
-    white_level, gains = _check(layout, "read_headerless")
-    bits, order = _depth(layout.dtype, "read_headerless")
+    _check(layout, "read_headerless")
     with reading(path, _MAX_PIXELS) as file:
-        pixels = _pixels(file, layout, np.dtype(np.uint8 if bits == 8 else f"{order}u2"))
-    return Frame(pixels, Space.RAW, _meta(layout, white_level, gains, file.name))
+        return read_pixels(file, layout)
+
+
+def read_pixels(file: Source, layout: Layout) -> Frame:
+    """Read a file that is open, as `read_headerless` does."""
+    layout = _plain(layout)
+    white, gains = _check(layout, "read_headerless")
+    bits, order = _depth(layout.dtype, "read_headerless")
+    pixels = _pixels(file, layout, np.dtype(np.uint8 if bits == 8 else f"{order}u2"))
+    return Frame(pixels, Space.RAW, _meta(layout, white, gains, file.name))
 
 
 def _pixels(file: Source, layout: Layout, dtype: np.dtype[Any]) -> NDArray[np.uint16]:

@@ -172,20 +172,58 @@ def write_picture(
     output : Output
         How.
     """
+    encode = picture_encoder(meta, encoding, path, output)
+    check_target(path, overwrite=output.overwrite)
+    pixels = make(encode.depth)
+    with atomic_file(path, overwrite=output.overwrite) as file:
+        encode.write(pixels, file)
+    return Path(path)
+
+
+class PictureEncoder(NamedTuple):
+    """A format with all that it is told, but for the pixels.
+
+    Attributes
+    ----------
+    depth : int
+        Bits per channel that it takes.
+    write : callable
+        Takes upright pixels and a binary file.
+    """
+
+    depth: int
+    write: Callable[[NDArray[Any], BinaryIO], None]
+
+
+def picture_encoder(
+    meta: Meta, encoding: str | None, path: str | os.PathLike[str], output: Output
+) -> PictureEncoder:  # fmt: skip
+    """Check how a picture is to be written, and return what writes it.
+
+    Parameters
+    ----------
+    meta, encoding, path, output
+        As for `write_picture`; of the path the suffix counts.
+
+    Raises
+    ------
+    ParameterError, WriteError
+        As `write_image` does.
+    """
     where = "write_image"
-    file_format, bit_depth, quality, subsampling, overwrite, metadata, tiff_compression = output
+    file_format, bit_depth, quality, subsampling, _, metadata, tiff_compression = output
     require(isinstance(quality, int) and 1 <= quality <= 100, where, "quality", quality, "a quality from 1 to 100")
     require_choice(where, "subsampling", subsampling, ("4:4:4", "4:2:2", "4:2:0"))
     require_choice(where, "tiff_compression", tiff_compression, COMPRESSIONS)
     name = _format_name(path, file_format)
     depth = _depth(name, bit_depth, encoding)
-    check_target(path, overwrite=overwrite)
     profile = icc.profile(encoding) if encoding else None
     extras = Extras(meta if metadata else None, profile, quality, subsampling, tiff_compression)
-    pixels = make(depth)
-    with atomic_file(path, overwrite=overwrite) as file:
+
+    def write(pixels: NDArray[Any], file: BinaryIO) -> None:
         FORMATS[name].encode(pixels, extras, file)
-    return Path(path)
+
+    return PictureEncoder(depth, write)
 
 
 def _format_name(path: str | os.PathLike[str], file_format: str | None) -> str:

@@ -23,7 +23,7 @@ RAW_SUFFIXES = frozenset(
     ".mos .mrw .nef .nrw .orf .pef .ptx .pxn .r3d .raf .raw .rw2 .rwl .rwz .sr2 .srf .srw .x3f".split()
 )
 HEADERLESS_SUFFIXES = frozenset({".raw", ".bin", ".data"})
-_SUFFIX = {"jpeg": ".jpg", "png": ".png", "tiff": ".tif", "webp": ".webp"}
+SUFFIX = {"jpeg": ".jpg", "png": ".png", "tiff": ".tif", "webp": ".webp"}
 
 
 class Job(NamedTuple):
@@ -63,7 +63,7 @@ def plan(
         raise ParameterError("-o FILE and -d DIR exclude each other; give one of them")
     if file is not None and len(found) > 1:
         raise ParameterError(f"-o {printable(file)} is for one raw file; give -d DIR for {len(found)} files")
-    jobs = [Job(found[0], file)] if file is not None else name_targets(found, folder, _SUFFIX[file_format])
+    jobs = [Job(found[0], file)] if file is not None else name_targets(found, folder, SUFFIX[file_format])
     spare_sources(jobs)
     if folder is not None:
         make_folder(folder)

@@ -23,14 +23,16 @@ from isp.calibration import (
     read_white_balance,
 )  # fmt: skip
 from isp.cfa import shifted
+from isp.damage import after_decoding, before_decoding, settle
 from isp.dng import read_dng
-from isp.errors import RawError, require, require_choice
+from isp.errors import DamagedError, RawError, require, require_choice
 from isp.frame import Frame, Meta, Rectangle, Space
+from isp.fresh_memory import fresh_memory
 from isp.headerless import find_sidecar, read_headerless
 from isp.plain_dng import find_layout, read_mosaic, without_pixels
 from isp.source import FilePath, Source, check_claim, explained, identify, reading
 from isp.tags import Story, ask_libraw, ask_thumbnail, read_exif, read_story
-from isp.tiff import Picture, check_jpeg_tiles, check_strips, claimed_size, find_picture
+from isp.tiff import Picture, claimed_size, find_picture
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +40,14 @@ CROPS = ("camera", "active", "full")
 _ORIENTATION = {0: 1, 1: 2, 2: 4, 3: 3, 4: 5, 5: 8, 6: 6, 7: 7}  # EXIF's by LibRaw's flip
 
 
-def read_raw(source: FilePath | BinaryIO, *, crop: str = "camera", max_pixels: int = 400_000_000) -> Frame:
+def read_raw(
+    source: FilePath | BinaryIO,
+    *,
+    crop: str = "camera",
+    max_pixels: int = 400_000_000,
+    isolate: bool = False,
+    accept_damaged: bool = False,
+) -> Frame:
     """Read a raw file.
 
     A file with a sidecar ``<file name>.toml`` beside it is read by `isp.read_headerless` as the sidecar says.
@@ -52,6 +61,13 @@ def read_raw(source: FilePath | BinaryIO, *, crop: str = "camera", max_pixels: i
         "active": the active area, all of it. "full": everything that the file stores, masked borders included.
     max_pixels : int
         Refuse a picture of more pixels, before memory is taken for it.
+    isolate : bool
+        Read in a child process with a limit of time and memory. LibRaw dies of some damaged files, and with it the
+        process that reads them; a child costs some milliseconds a file, and a fifth of a second before the first,
+        which is why it is not the default: files of one's own camera are seldom damaged, files of others may be.
+    accept_damaged : bool
+        Return what can be read of a damaged file, with ``meta.damage`` saying what shows the damage. Such files are
+        what LibRaw dies of, so this reads in a child process too.
 
     Returns
     -------
@@ -64,24 +80,57 @@ def read_raw(source: FilePath | BinaryIO, *, crop: str = "camera", max_pixels: i
     ------
     RawError
         If the file is missing, no raw file, damaged, cut short, unsupported, or too large.
+    DamagedError
+        If something shows that the file is damaged, and what can be read of it was not asked for.
+    ChildError
+        If the child process crashed, took too long or needed too much memory.
     ParameterError
         If `crop` or `max_pixels` is out of its range.
     """
     require_choice("read_raw", "crop", crop, CROPS)
     require(max_pixels >= 1, "read_raw", "max_pixels", max_pixels, "1 or more pixels")
+    if isolate or accept_damaged:
+        return _isolated(source, crop=crop, max_pixels=max_pixels, accept_damaged=accept_damaged)
     sidecar = find_sidecar(source)
     if sidecar is not None:
         return read_headerless(source, **sidecar._asdict())
     with reading(source, max_pixels) as file:
-        story = read_story(read_exif(file.stream, file.name))
-        picture = find_picture(file.stream, file.name)
+        return read_source(file, crop, max_pixels)
+
+
+def _isolated(source: FilePath | BinaryIO, **options: Any) -> Frame:
+    """Read in a child process and log what it would have logged."""
+    from isp.isolation import read_isolated
+
+    warnings: tuple[str, ...] = ()
+    try:
+        frame, _, warnings, _, _ = read_isolated(source, **options)
+    except RawError as error:
+        warnings = tuple(getattr(error, "__notes__", ()))
+        raise
+    finally:
+        for warning in warnings:
+            logger.warning("%s", warning)
+    return frame
+
+
+def read_source(file: Source, crop: str, max_pixels: int, *, accept_damaged: bool = False) -> Frame:
+    """Read a raw file that is open, as `read_raw` does, but here whatever is accepted, and look for no sidecar."""
+    story = read_story(read_exif(file.stream, file.name))
+    picture = find_picture(file.stream, file.name)
+    damage: tuple[str, ...] = ()
+    if picture is not None:
+        check_claim(file, *claimed_size(picture), max_pixels)
+        damage = before_decoding(picture, file)
+        settle(file.name, damage, accept=accept_damaged)
+    with explained(file, story.camera):
+        raw, stored, story = _plain(file, picture, story) or _any(file, story, max_pixels)
         if picture is not None:
-            check_claim(file, *claimed_size(picture), max_pixels)
-            check_strips(picture, file.size)
-            check_jpeg_tiles(picture, file.stream, file.size)
-        with explained(file, story.camera):
-            raw, stored, story = _plain(file, picture, story) or _any(file, story, max_pixels)
-            return _read(raw, stored, file, ask_libraw(story, raw), picture, crop)
+            empty = after_decoding(picture, stored)
+            settle(file.name, empty, accept=accept_damaged)
+            damage += empty
+        frame = _read(raw, stored, file, ask_libraw(story, raw), picture, crop)
+    return frame.replace(meta=dataclasses.replace(frame.meta, damage=damage)) if damage else frame
 
 
 def _plain(file: Source, picture: Picture | None, story: Story) -> tuple[rawpy.RawPy, NDArray[np.uint16], Story] | None:
@@ -103,9 +152,10 @@ def _plain(file: Source, picture: Picture | None, story: Story) -> tuple[rawpy.R
 
 def _any(file: Source, story: Story, max_pixels: int) -> tuple[rawpy.RawPy, NDArray[np.uint16], Story]:
     """Let LibRaw read the pixels; the array is its own memory and keeps it alive."""
-    raw = identify(file, max_pixels)
-    story = ask_thumbnail(story, raw, file.name)
-    raw.unpack()
+    with fresh_memory():
+        raw = identify(file, max_pixels)
+        story = ask_thumbnail(story, raw, file.name)
+        raw.unpack()
     return raw, raw.raw_image, story
 
 
@@ -140,7 +190,9 @@ def _read(
     )
     highest = black.max() + max(meta.black_rows, default=0.0) + max(meta.black_columns, default=0.0)
     if meta.white <= highest:
-        raise RawError(f"{file.name}: white level {meta.white:g} is not above black {highest:g}; the file is damaged")
+        raise DamagedError(
+            f"{file.name}: white level {meta.white:g} is not above black {highest:g}; the file is damaged"
+        )
     if demosaiced:
         return _demosaiced(stored, meta, black, white, areas, crop)
     border = measure_border(stored, tags.masked if tags else (), meta.cfa, areas.active)

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, NamedTuple
 import rawpy
 from numpy.typing import NDArray
 
-from isp.errors import ParameterError, RawError, printable
+from isp.errors import DamagedError, ParameterError, RawError, printable
 from isp.tiff import is_cut_short
 
 LIBRAW = "LibRaw " + ".".join(map(str, rawpy.libraw_version))
@@ -31,7 +31,7 @@ _FOREIGN = {
     b"PK\x03\x04": "is a ZIP archive",
     b"RIFF": "is a RIFF file (WebP, AVI or WAV)",
 }
-_BYTES_PER_PIXEL = 0.04  # no format stores less; good files measured 0.08 to 2
+BYTES_PER_PIXEL = 0.04  # no format stores less; good files measured 0.08 to 2
 _BYTES_OVER_PIXELS = 16  # nor more: four 32-bit samples
 
 
@@ -80,13 +80,26 @@ def reading(source: FilePath | BinaryIO, max_pixels: int) -> Iterator[Source]:
         raise _unreadable(name, error) from error
     except OSError as error:
         raise _unreadable(name, error) from error
-    with stream:
-        try:
-            if not stream.read(1):
-                raise RawError(f"{name}: is empty (0 bytes); copy it from the card again")
-            yield Source(name, stream, stream.seek(0, os.SEEK_END))
-        except OSError as error:
-            raise _unreadable(name, error) from error
+    with stream, taking(stream, name) as file:
+        yield file
+
+
+@contextmanager
+def taking(stream: BinaryIO, name: str) -> Iterator[Source]:
+    """Take a file that is open already.
+
+    Raises
+    ------
+    RawError
+        If it is empty, or the disk fails while it is read.
+    """
+    try:
+        stream.seek(0)
+        if not stream.read(1):
+            raise RawError(f"{name}: is empty (0 bytes); copy it from the card again")
+        yield Source(name, stream, stream.seek(0, os.SEEK_END))
+    except OSError as error:
+        raise _unreadable(name, error) from error
 
 
 def _unreadable(name: str, error: OSError | ValueError) -> RawError:
@@ -153,18 +166,18 @@ def explained(file: Source, camera: str) -> Iterator[None]:
     try:
         yield
     except (rawpy.LibRawError, rawpy.NotSupportedError) as error:
-        raise RawError(f"{file.name}: {_explain(file, error, camera)}") from error
+        raise _explain(file, error, camera) from error
 
 
 def check_claim(file: Source, width: int, height: int, max_pixels: int) -> None:
-    """Raise `RawError` for a size that is too large or that the file's bytes cannot hold."""
+    """Raise `RawError` for a size that is too large, `DamagedError` for one that the file's bytes cannot hold."""
     pixels = width * height
     if pixels <= 0:
-        raise RawError(
+        raise DamagedError(
             f"{file.name}: claims {width} x {height} pixels; the file is damaged, copy it from the card again"
         )
-    if file.size < _BYTES_PER_PIXEL * pixels:
-        raise RawError(
+    if file.size < BYTES_PER_PIXEL * pixels:
+        raise DamagedError(
             f"{file.name}: claims {width} x {height} pixels in {file.size:,} bytes, which cannot be; "
             "the file is damaged or cut short, copy it from the card again"
         )
@@ -213,12 +226,27 @@ def _is_text(head: bytes) -> bool:
     return all(c.isprintable() or c in "\t\r\n\f" for c in text)
 
 
-def _explain(file: Source, error: Exception, camera: str) -> str:
+def _explain(file: Source, error: Exception, camera: str) -> RawError:
+    damage = _damage(file, error)
+    if damage is not None:
+        return DamagedError(f"{file.name}: {damage}; copy it from the card again")
+    return RawError(f"{file.name}: {_refusal(error, camera)}")
+
+
+def _damage(file: Source, error: Exception) -> str | None:
+    if isinstance(error, rawpy.LibRawIOError | rawpy.LibRawDataError):
+        return f"is cut short or damaged ({LIBRAW}: {_reason(error)})"
+    if not isinstance(error, rawpy.LibRawFileUnsupportedError | rawpy.LibRawNotImplementedError):
+        return None
+    if is_cut_short(file.stream, file.size):
+        return "is cut short: its directories point beyond its end"
+    if file.part(0, len(_DIRECTORY_LAST)) == _DIRECTORY_LAST:
+        return "is cut short or damaged: its directory, at the end, is missing"
+    return None
+
+
+def _refusal(error: Exception, camera: str) -> str:
     if isinstance(error, rawpy.LibRawFileUnsupportedError | rawpy.LibRawNotImplementedError):
-        if is_cut_short(file.stream, file.size):
-            return "is cut short: its directories point beyond its end; copy it from the card again"
-        if file.part(0, len(_DIRECTORY_LAST)) == _DIRECTORY_LAST:
-            return "is cut short or damaged: its directory, at the end, is missing; copy it from the card again"
         if not camera:
             return f"is of no camera that {LIBRAW} knows, or a finished picture; give the camera's raw file"
         return f"{camera} or its compression is not supported by {LIBRAW}; convert to DNG or upgrade rawpy"
@@ -228,8 +256,6 @@ def _explain(file: Source, error: Exception, camera: str) -> str:
         return f"claims more pixels than {LIBRAW} takes, or is damaged; copy it from the card again"
     if isinstance(error, rawpy.LibRawUnsufficientMemoryError):
         return "does not fit into memory; close other programs or use a larger machine"
-    if isinstance(error, rawpy.LibRawIOError | rawpy.LibRawDataError):
-        return f"is cut short or damaged ({LIBRAW}: {_reason(error)}); copy it from the card again"
     return f"cannot be decoded ({LIBRAW}: {_reason(error)}); copy it from the card again or convert to DNG"
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import functools
 import itertools
 import math
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any, TypeVar
@@ -103,6 +104,17 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_pool.cache_clear)  # a child has the pool but not its threads: it would wait
 
 
+@contextlib.contextmanager
+def one_thread(alone: bool = True) -> Iterator[None]:
+    """Let what is called within use no thread but this one, because others work beside it; nothing if not `alone`."""
+    before = getattr(_own, "busy", False)
+    _own.busy = before or alone
+    try:
+        yield
+    finally:
+        _own.busy = before
+
+
 def over_rows(kernel: Callable[..., Any], height: int, *arguments: Any) -> None:
     """Call ``kernel(first, last, *arguments)`` on bands that cover the rows 0..height.
 
@@ -145,11 +157,8 @@ def over_items(work: Callable[[Item], Any], items: Iterable[Item]) -> None:
 
 def _share(waiting: collections.deque[Item], work: Callable[[Item], Any]) -> None:
     """Work items off as one of several threads."""
-    _own.busy = True
-    try:
+    with one_thread():
         _work_off(waiting, work)
-    finally:
-        _own.busy = False
 
 
 def _work_off(waiting: collections.deque[Item], work: Callable[[Item], Any]) -> None:

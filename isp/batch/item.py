@@ -42,7 +42,7 @@ class Result:
     item : Item
         Which.
     status : {"done", "skipped", "failed", "damaged", "blocked"}
-        "skipped": it was done, or had failed, before. "damaged": the raw file can be read but is known to be damaged,
+        "skipped": it was done before. "damaged": the raw file can be read but is known to be damaged,
         and nothing was written. "blocked": a file is in the way that the batch did not make.
     reason : str
         What went wrong, in one line, or why the item was to be done ("new", "recipe changed", ..).

@@ -25,7 +25,7 @@ from isp.training.scenes import Scene, charts, leaves, photograph, pictures
 from isp.training.trainer import Objective, Patches, Plan, Report, Validate, train
 from isp.training.validation import Validation
 
-BATCH = 8
+BATCH = 4
 HELD_OUT = 20  # every so many-th picture is for validation
 LEAVES = 80  # pictures of dead leaves among photographs; four times as many where there are none
 _CHECKS = 16  # batches of noisy files that the training does not see
@@ -37,7 +37,7 @@ class Options(NamedTuple):
     Attributes
     ----------
     steps : int
-        Updates of the weights; each sees 8 patches of 128 × 128 photosites.
+        Updates of the weights; each sees 4 patches of 192 × 192 photosites.
     seed : int
         Decides everything that is drawn.
     learning_rate : float

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from isp.training.network import Network
 
-MARGIN = 6  # packed pixels at the edges of a patch, where the network lacks what lies around
+MARGIN = 8  # packed pixels at the edges of a patch, where the network lacks what lies around
 _SQUARES_FROM = 0.6  # of the training
 
 

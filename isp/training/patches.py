@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from isp.stabilise import stabilise
 from isp.training.scenes import Scene
 
-SIDE = 128  # photosites a side
+SIDE = 192  # photosites a side: twice as far as the network sees, and as much again
 _REACH = 2  # photosites that a lens spreads light
 _SHOT, _SHOT_SPREAD = 4e-4, 5.0  # the middle, and the factor that is a standard deviation
 _SHOT_RANGE = 5e-6, 1e-2
@@ -50,6 +50,7 @@ def batch(scenes: Sequence[Scene], seed: int, step: int, count: int) -> Batch:
 def _expose(scene: Scene, random: np.random.Generator, patch: NDArray[np.float32]) -> None:
     """Write what a sensor of random colours, exposure and white balance sees of a random part of a scene."""
     side = SIDE + 2 * _REACH
+    scene = _large_enough(scene, side)
     top, left = (random.integers(size - side + 1) for size in scene.shape[:2])
     cut = _softened(scene[top : top + side, left : left + side].astype(np.float32), random)
     if random.random() < 0.5:
@@ -63,6 +64,12 @@ def _expose(scene: Scene, random: np.random.Generator, patch: NDArray[np.float32
     for plane, (y, x, colour) in enumerate(((0, 0, 0), (0, 1, 1), (1, 0, 1), (1, 1, 2))):
         np.matmul(cut[y::2, x::2], to_camera[colour], out=patch[plane])
     np.minimum(patch, 1, out=patch)
+
+
+def _large_enough(scene: Scene, side: int) -> Scene:
+    """Return a scene, one that is smaller than a patch mirrored at its far edges."""
+    missing = [max(0, side - size) for size in scene.shape[:2]]
+    return np.pad(scene, [(0, size) for size in missing] + [(0, 0)], "symmetric") if any(missing) else scene
 
 
 def _softened(cut: NDArray[np.float32], random: np.random.Generator) -> NDArray[np.float32]:

@@ -18,7 +18,7 @@ from isp.threads import thread_count
 Scene = NDArray[np.uint16]
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff"})
-LEAST_SIDE = 192  # pixels: patches fit, at any place
+LEAST_SIDE = 200  # pixels: patches fit, at any place
 MOST_SIDE = 1600  # of a photograph
 PIECE = 320  # pixels a side, and up to twice that
 
