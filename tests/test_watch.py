@@ -2,12 +2,17 @@
 
 import logging
 import os
+import shutil
+import signal
+import subprocess
 import threading
 
 import pytest
 
 from isp.batch.watch import settled
 from isp.errors import RawError
+
+from .command import KDC, REAL, names, run
 
 
 class World:
@@ -128,3 +133,55 @@ def test_with_the_real_clock(tmp_path):
     for files in settled(lambda: tmp_path.iterdir(), interval=0.01, settle=0.02, stop=done.is_set):
         assert files == [tmp_path / "a"]
         done.set()
+
+
+# --- the command -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def watching(tmp_path):
+    """`isp watch` at work on a folder, and its lines as they come."""
+    card, out = tmp_path / "card", tmp_path / "pictures"
+    (card / "sub").mkdir(parents=True)
+    shutil.copy(KDC, card / "sub" / "a.KDC")
+    command = [*REAL, "watch", "--half", "--interval", "0.1", "--settle", "0.3", card, "-o", out]
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
+    )
+    yield card, out, process
+    process.kill()
+    process.wait()
+    process.stderr.close()
+
+
+def line(process):
+    """The next line that is not about the compiler."""
+    while (text := process.stderr.readline().decode().rstrip()).startswith("info:"):
+        pass
+    return text
+
+
+@pytest.mark.skipif(os.name != "posix", reason="POSIX only")
+def test_what_arrives_is_converted_until_it_is_interrupted(watching):
+    card, out, process = watching
+    assert line(process).startswith(f"[1] {card}/sub/a.KDC -> {out}/sub/a.jpg (")
+    shutil.copy(KDC, card / "b.KDC")
+    assert line(process).startswith(f"[2] {card}/b.KDC -> {out}/b.jpg (")
+    (card / "c.KDC").write_bytes(b"no raw file")
+    assert line(process).startswith(f"error: [3] {card}/c.KDC")
+    shutil.copy(KDC, card / "c.KDC")
+    assert line(process).startswith(f"[4] {card}/c.KDC -> {out}/c.jpg (")
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 130 and line(process) == "interrupted"
+    assert names(out) == [".isp", "b.jpg", "c.jpg", "sub"] and names(out / "sub") == ["a.jpg"]
+
+
+def test_wrong_usage(tmp_path):
+    for arguments, said in [
+        ((tmp_path / "none", "-o", tmp_path), "is not a folder that can be watched"),
+        ((tmp_path, "-o", tmp_path / "out", "--report", "r.html"), "a watch does not end"),
+        ((tmp_path,), "Missing option '-o'"),
+        (("-o", tmp_path), "Missing argument"),
+    ]:
+        answer = run("watch", *arguments)
+        assert answer.exit_code == 2 and said in answer.output

@@ -104,7 +104,8 @@ def render(results: list[Result], run: Run, folder: str, *, mark: str) -> Iterat
     environment.filters |= {"printable": printable, "duration": duration, "breakable": _breakable}
     template = environment.from_string(resources.files("isp.batch").joinpath("report.html.jinja").read_text("utf-8"))
     done = [result for result in results if result.status == "done"]
-    pictures = sorted((result for result in done if result.thumbnail), key=_folder_first)[:THUMBNAILS]
+    there = [*done, *(result for result in results if result.status == "skipped")]  # if not all are shown, the new ones
+    pictures = sorted([result for result in there if result.thumbnail][:THUMBNAILS], key=_folder_first)
     shown = {id(result) for result in pictures}
     stream = template.stream(
         mark=mark,
@@ -116,8 +117,8 @@ def render(results: list[Result], run: Run, folder: str, *, mark: str) -> Iterat
         full=duration(_full(done)),
         pictures=_cards(pictures, folder, _full(done)),
         pictures_count=len(pictures),
-        unseen=[_entry(result, folder=folder) for result in done if id(result) not in shown],
-        before=[_entry(result, folder=folder) for result in results if _status(result) == "skipped"],
+        earlier=any(not result.attempts for result in pictures),
+        unseen=[_entry(result, folder=folder) for result in there if id(result) not in shown],
         limit=SHOWN,
         thumbnails=THUMBNAILS,
         many=len(pictures) > MANY,
@@ -127,8 +128,8 @@ def render(results: list[Result], run: Run, folder: str, *, mark: str) -> Iterat
 
 
 def _status(result: Result) -> str:
-    """Return the status, where one that failed in an earlier run does not count as done before."""
-    return "failed before" if result.status == "skipped" and result.reason.startswith("failed") else result.status
+    """Return the status, where those that an earlier run could not do count for themselves."""
+    return "failed before" if not result.attempts and result.status in ("failed", "damaged") else result.status
 
 
 def _folder_first(result: Result) -> tuple[bytes, bytes]:
@@ -176,7 +177,7 @@ def _sections(results: list[Result]) -> list[Section]:
     said: dict[str, list[tuple[Result, str]]] = {name: [] for name in _TROUBLES}
     for result in results:
         if _status(result) in said:
-            said[_status(result)].append((result, result.reason.removeprefix("failed before: ")))
+            said[_status(result)].append((result, _reason(result)))
         said["warnings"] += [(result, warning) for warning in result.warnings]
     return [
         Section(
@@ -189,6 +190,11 @@ def _sections(results: list[Result]) -> list[Section]:
         for name, pairs in said.items()
         if pairs
     ]
+
+
+def _reason(result: Result) -> str:
+    """Return why, without the ``(failed before; ..)`` behind it that the section says."""
+    return result.reason.rpartition(" (")[0] if _status(result) == "failed before" else result.reason
 
 
 def _groups(pairs: list[tuple[Result, str]]) -> list[Group]:
@@ -269,9 +275,9 @@ def _steps(done: list[Result]) -> list[tuple[str, str, float]]:
 def _bar(result: Result, full: float) -> Bar:
     times = [result.seconds.get(step, 0.0) for step in STEPS]
     scale = 100 / max(full, sum(times), 1e-9)
-    text = ", ".join(f"{step} {duration(time)}" for step, time in zip(STEPS, times, strict=True))
+    text = ", ".join(f"{step} {duration(time)}" for step, time in zip(STEPS, times, strict=True) if any(times))
     ends = tuple(round(scale * sum(times[: n + 1]), 1) for n in range(len(STEPS)))
-    return Bar(ends, text, duration(sum(times)))
+    return Bar(ends, text, duration(sum(times)) if text else "before")
 
 
 def _total(result: Result) -> float:

@@ -110,7 +110,7 @@ def resulting(item: Item, decision: Decision) -> Result:
     """Return the result of an item with which nothing is done."""
     receipt = decision.receipt
     reason = f"{printable(item.target)}: {decision.reason}" if decision.outcome == "blocked" else decision.reason
-    result = Result(item, decision.outcome, reason)
+    result = Result(item, decision.outcome, reason, attempts=0)
     if receipt is None:
         return result
     size = receipt.picture.size if receipt.picture else 0
