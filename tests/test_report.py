@@ -56,6 +56,7 @@ def everything():
             "old.NEF", "failed", "old.NEF: too slow (at 9 s) (failed before; --retry-failed tries again)", attempts=0
         ),
         result("d.NEF", "damaged", "3 tiles lie outside the file"),
+        result("d2.NEF", "damaged", "3 tiles (damaged before; --retry-failed tries again)", attempts=0),
         result("k.NEF", "blocked", "/out/k.jpg is not ours", attempts=0),
         *(result(f"s{n}.NEF", "skipped", "done before", thumbnail=THUMBNAIL, attempts=0) for n in range(9)),
         done("w.NEF", warnings=("w.NEF: no <matrix>", "odd\x00")),
@@ -111,7 +112,7 @@ def test_json_says_all(tmp_path):
     write_json(iter(results), RUN, tmp_path / "r.json")
     report = json.loads((tmp_path / "r.json").read_bytes())
     assert (report["format"], report["version"]) == ("isp-batch-report", 1)
-    assert report["counts"] == {"done": 11, "skipped": 9, "failed": 4, "damaged": 1, "blocked": 1, "left": 4}
+    assert report["counts"] == {"done": 11, "skipped": 9, "failed": 4, "damaged": 2, "blocked": 1, "left": 3}
     assert set(report["counts"]) == {*STATUSES, "left"}
     run = report["run"]
     assert [path_of(source) for source in run["sources"]] == list(map(os.fspath, RUN.sources))
@@ -185,13 +186,22 @@ def test_every_item_is_named(tmp_path):
 
 def test_failures_come_first_and_together_by_their_reason(tmp_path):
     words = html(tmp_path, everything()).words
-    order = ["Failed 3", "Failed before 1", "Damaged 1", "Blocked 1", "Warnings 1", "Time ", "Pictures 20"]
-    places = [words.index(heading) for heading in order]
+    order = [
+        "Failed 3",
+        "Failed before 1",
+        "Damaged 1",
+        "Damaged before 1",
+        "Blocked 1",
+        "Warnings 1",
+        "Time ",
+        "Pictures 20",
+    ]
+    places = [words.index(heading) for heading in [*order, "Pictures 20"]]
     assert places == sorted(places)
     assert "LibRaw crashed (signal …) \N{MULTIPLICATION SIGN} 2 copy it again /raws/f1.NEF " in words
     assert "/raws/f1.NEF LibRaw crashed (signal 11) · 2 tries /raws/f2.NEF LibRaw crashed (signal 6)" in words
     assert r"<b>odd</b>\n\xff /raws/<i>f3.NEF" in words
-    assert "too slow (at 9 s) /raws/old.NEF" in words and "no <matrix>" in words
+    assert "too slow (at 9 s) /raws/old.NEF" in words and "3 tiles /raws/d2.NEF" in words and "no <matrix>" in words
 
 
 def test_a_batch_without_trouble(tmp_path):

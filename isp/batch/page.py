@@ -27,6 +27,7 @@ _TROUBLES = {
     "failed": ("Failed", "No picture was made."),
     "failed before": ("Failed before", "Nothing has changed since: not tried again.", "--retry-failed", "does."),
     "damaged": ("Damaged", "Readable, but known to be damaged: not written.", "--accept-damaged", "writes them."),
+    "damaged before": ("Damaged before", "Nothing has changed since.", "--accept-damaged", "writes them."),
     "blocked": ("Blocked", "A file is in the way that the batch did not make; it was left as it is."),
     "warnings": ("Warnings", "These pictures were made; look at them."),
 }
@@ -129,7 +130,8 @@ def render(results: list[Result], run: Run, folder: str, *, mark: str) -> Iterat
 
 def _status(result: Result) -> str:
     """Return the status, where those that an earlier run could not do count for themselves."""
-    return "failed before" if not result.attempts and result.status in ("failed", "damaged") else result.status
+    earlier = not result.attempts and result.status in ("failed", "damaged")
+    return f"{result.status} before" if earlier else result.status
 
 
 def _folder_first(result: Result) -> tuple[bytes, bytes]:
@@ -145,7 +147,7 @@ def _headline(results: list[Result], run: Run) -> dict[str, Any]:
     megapixels, written = sum(r.megapixels for r in done), sum(r.bytes_written for r in done)
     numbers = [("made", f"{counts['done']:,}", "done")]
     numbers += [("done before", f"{counts['skipped']:,}", "skipped")] if counts["skipped"] else []
-    troubles = ("failed", "failed before", "damaged", "blocked")
+    troubles = ("failed", "failed before", "damaged", "damaged before", "blocked")
     numbers += [(trouble, f"{counts[trouble]:,}", trouble.split()[0]) for trouble in troubles if counts[trouble]]
     numbers += [("left", f"{left:,}", "left")] if left else []
     doubtful = sum(bool(result.warnings) for result in results)
@@ -155,7 +157,7 @@ def _headline(results: list[Result], run: Run) -> dict[str, Any]:
         speed = megapixels / max(run.seconds, 1e-3)
         facts += [f"{speed:,.1f} megapixels per second", f"{size(written)} written"]
     shares = {**counts, "left": left}
-    order = ("done", "skipped", "left", "blocked", "damaged", "failed before", "failed")
+    order = ("done", "skipped", "left", "blocked", "damaged before", "damaged", "failed before", "failed")
     return {
         "title": _title(there, run.total),
         "facts": ", ".join(facts),
@@ -194,7 +196,7 @@ def _sections(results: list[Result]) -> list[Section]:
 
 def _reason(result: Result) -> str:
     """Return why, without the ``(failed before; ..)`` behind it that the section says."""
-    return result.reason.rpartition(" (")[0] if _status(result) == "failed before" else result.reason
+    return result.reason.rpartition(" (")[0] if _status(result).endswith(" before") else result.reason
 
 
 def _groups(pairs: list[tuple[Result, str]]) -> list[Group]:
