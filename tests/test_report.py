@@ -57,7 +57,7 @@ def everything():
         ),
         result("d.NEF", "damaged", "3 tiles lie outside the file"),
         result("d2.NEF", "damaged", "3 tiles (damaged before; --retry-failed tries again)", attempts=0),
-        result("k.NEF", "blocked", "/out/k.jpg is not ours", attempts=0),
+        result("k.NEF", "blocked", "/out/k.NEF.jpg: is not ours; --overwrite", attempts=0),
         *(result(f"s{n}.NEF", "skipped", "done before", thumbnail=THUMBNAIL, attempts=0) for n in range(9)),
         done("w.NEF", warnings=("w.NEF: no <matrix>", "odd\x00")),
     ]
@@ -201,6 +201,7 @@ def test_failures_come_first_and_together_by_their_reason(tmp_path):
     assert "LibRaw crashed (signal …) \N{MULTIPLICATION SIGN} 2 copy it again /raws/f1.NEF " in words
     assert "/raws/f1.NEF LibRaw crashed (signal 11) · 2 tries /raws/f2.NEF LibRaw crashed (signal 6)" in words
     assert r"<b>odd</b>\n\xff /raws/<i>f3.NEF" in words
+    assert "is not ours --overwrite /raws/k.NEF" in words
     assert "too slow (at 9 s) /raws/old.NEF" in words and "3 tiles /raws/d2.NEF" in words and "no <matrix>" in words
 
 

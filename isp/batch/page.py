@@ -219,11 +219,11 @@ def _groups(pairs: list[tuple[Result, str]]) -> list[Group]:
 
 
 def _without_name(result: Result, text: str) -> str:
-    """Return what is said of a file without its name before it, which the list shows anyway."""
-    line, path = printable(text), printable(result.item.source)
-    for name in (path, printable(result.item.source.name)):
-        line = line.removeprefix(f"{name}: ")
-    return line.replace(path, printable(result.item.source.name)) or "no reason given"
+    """Return what is said of a file without its name, or its picture's, before it: the list shows the name anyway."""
+    line = printable(text)
+    for path in (result.item.source, result.item.target, result.item.source.name):
+        line = line.removeprefix(f"{printable(path)}: ")
+    return line or "no reason given"
 
 
 def _entry(result: Result, *, note: str = "", folder: str | None = None) -> Entry:
