@@ -91,7 +91,7 @@ class Progress:
         from isp.batch.units import duration
 
         left = (self._total or 0) - self._counts.total()
-        parts = [f"{duration(self._working / self._tried * left)} left"] if self._tried and left > 0 else []
+        parts = [f"{duration(self._working / self._tried * left)} left"] if self._megapixels and left > 0 else []
         parts += self._troubles()
         if self._megapixels:
             parts.append(self._speed())
