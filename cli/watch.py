@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .batch import _batch_options, _engine, batch_options
+from .batch import batch_options, engine_of, options_of
 from .errors import one_line_errors
 from .options import settings_of
 from .paths import FilePath
@@ -52,12 +52,10 @@ def watch(folders: tuple[Path, ...], interval: float, settle: float, **options: 
     from isp.batch.watch import settled
     from isp.errors import printable
 
-    if options["reports"]:
-        raise click.UsageError("a watch does not end, so it has no report; isp batch on the same folders writes it")
     for folder in folders:
         if not folder.is_dir():
             raise click.UsageError(f"{printable(folder)} is not a folder that can be watched")
-    settings, rest, out = settings_of(options), _batch_options(options), options["output"]
+    settings, rest, out = settings_of(options), options_of(options), options["output"]
     choice = rest.choice._replace(headerless=settings.headerless is not None)
 
     def files() -> list[Path]:
@@ -87,5 +85,5 @@ def _convert(surveyed: Survey, ready: set[Path], options: dict[str, Any], progre
 
     decisions = {item: decision for item, decision in surveyed.decisions.items() if item.source in ready}
     narrowed = dataclasses.replace(surveyed, decisions=decisions, strays=())
-    for result in work(narrowed, join=options["join"], engine=_engine(options)):
+    for result in work(narrowed, join=options["join"], engine=engine_of(options)):
         progress.add(result)
