@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import sys
@@ -107,6 +108,8 @@ _path = FilePath()
     "--threads", type=click.IntRange(1), metavar="N",
     help="Threads to work with; default ISP_NUM_THREADS, else the processors this process may use.",
 )  # fmt: skip
+@click.option("--max-pixels", type=click.IntRange(1), metavar="N", help="Refuse larger raw files (default 400000000).")
+@click.option("--accept-damaged", is_flag=True, help="Convert what can be read of damaged raw files too.")
 @click.option("--overwrite", is_flag=True, help="Replace pictures that exist.")
 @click.option("-p", "--recipe", type=_path, metavar="TOML", help="Recipe to start from; options change its stages.")
 @click.option("--set", "settings", multiple=True, metavar="STAGE.PARAM=VALUE", help="Any parameter; see isp stages.")
@@ -120,7 +123,8 @@ def convert(sources: tuple[Path, ...], **options: Any) -> None:
     """Convert raw files to JPEG, PNG, TIFF or WebP. A folder stands for the raw files directly in it, not below it.
 
     Without -o and -d a picture is written beside its raw file. A file that fails is reported and the others go on; then
-    the exit code is 1. Nothing that exists is replaced without --overwrite, and a raw file never.
+    the exit code is 1. Some damaged files crash LibRaw, so each of several is read in a process of its own. Nothing
+    that exists is replaced without --overwrite, and a raw file never.
     """
     from isp.plan import plan
     from isp.threads import VARIABLE, thread_count
@@ -135,6 +139,8 @@ def convert(sources: tuple[Path, ...], **options: Any) -> None:
         raise click.UsageError("give a raw file or a folder; isp convert --help shows examples")
     thread_count()  # a wrong number in the environment is wrong for all files: say it once
     jobs = plan(sources, settings, file=options["output"], folder=options["directory"])
+    if len(jobs) > 1:
+        settings = dataclasses.replace(settings, isolate=True)
     failed = _convert_all(jobs, settings)
     if len(jobs) > 1:
         click.echo(f"{len(jobs) - failed} converted, {failed} failed", err=True)
@@ -146,6 +152,7 @@ def _settings(options: dict[str, Any]) -> Settings:
     from isp.convert import Settings
     from isp.headerless import parse_layout
     from isp.image import Output
+    from isp.raw import MAX_PIXELS
     from isp.recipe import build_pipeline
 
     layout, depth, noise = options["headerless"], options["bit_depth"], options["noise"]
@@ -162,6 +169,8 @@ def _settings(options: dict[str, Any]) -> Settings:
             options["overwrite"],
             tiff_compression=options["tiff_compression"],
         ),
+        options["max_pixels"] or MAX_PIXELS,
+        options["accept_damaged"],
     )
 
 

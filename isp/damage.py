@@ -36,7 +36,8 @@ def settle(name: str, damage: Sequence[str], *, accept: bool) -> None:
         If it is not.
     """
     if damage and not accept:
-        raise DamagedError(f"{name}: {'; '.join(damage)}; it is cut short or damaged, copy it from the card again")
+        cure = "copy it from the card again, or accept what can be read of it (--accept-damaged)"
+        raise DamagedError(f"{name}: {'; '.join(damage)}; it is cut short or damaged, {cure}")
     for line in damage:
         logger.warning("%s: %s; it is read all the same", name, line)
 

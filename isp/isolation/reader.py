@@ -16,7 +16,7 @@ from isp.frame import Frame
 from isp.headerless import Layout, find_sidecar
 from isp.isolation import forked
 from isp.isolation.messages import Answer, Ended, Request, anonymous_file, write_all
-from isp.raw import CROPS
+from isp.raw import CROPS, MAX_PIXELS
 from isp.source import FilePath, Source, reading
 
 
@@ -48,7 +48,7 @@ def read_isolated(
     source: FilePath | BinaryIO,
     *,
     crop: str = "camera",
-    max_pixels: int = 400_000_000,
+    max_pixels: int = MAX_PIXELS,
     headerless: Layout | None = None,
     threads: int = 1,
     accept_damaged: bool = False,
