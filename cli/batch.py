@@ -55,15 +55,10 @@ _OPTIONS = (
     click.option("--follow", is_flag=True, help="Follow symbolic links, each once."),
     click.option("--overwrite", is_flag=True, help="Replace files that the batch did not make."),
     click.option("--retry-failed", is_flag=True, help="Try again what failed or was damaged."),
-    click.option("--accept-damaged", is_flag=True, help="Write pictures of raw files that are known to be damaged."),
     click.option("--verify", is_flag=True, help="Compare the hashes of pictures that are there, not only their sizes."),
     click.option("--checksum", is_flag=True, help="Compare the hashes of raw files, whatever their times say."),
     click.option(
         "--keep-version", is_flag=True, help="Leave pictures that another version of isp, LibRaw or an encoder made."
-    ),
-    click.option(
-        "--max-pixels", type=click.IntRange(1), default=400_000_000, metavar="N",
-        help="Refuse raw files of more pixels (default 400,000,000).",
     ),
     click.option(
         "-j", "--jobs", type=click.IntRange(1), metavar="N",
@@ -141,7 +136,6 @@ def options_of(options: dict[str, Any]) -> Options:
     return Options(
         Choice(options["include"], options["exclude"], options["follow"]),
         Rules(**{name: options[name] for name in Rules._fields}),
-        options["max_pixels"],
         options["join"],
     )
 
@@ -208,7 +202,8 @@ def _report(
     run = Run(
         sources, order.out, order.settings.pipeline.to_toml(),
         {name.replace("_", " "): str(value) for name, value in output.items() if value is not None},
-        {"isp": version("isp")} | order.wanted.versions, began, time.strftime(_TIME), seconds, len(surveyed.decisions), stopped,
+        {"isp": version("isp")} | order.wanted.versions, began, time.strftime(_TIME), seconds,
+        len(surveyed.decisions), stopped,
     )  # fmt: skip
     for report in options["reports"]:
         write_report(results, run, report)

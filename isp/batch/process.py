@@ -50,8 +50,6 @@ class Order:
         Settings and format, by hashes.
     rules : Rules
         What may be replaced and is to be tried again.
-    max_pixels : int
-        Of a raw file.
     threads : int
         Per item.
     """
@@ -61,7 +59,6 @@ class Order:
     file_format: str
     wanted: Wanted
     rules: Rules = field(default_factory=Rules)
-    max_pixels: int = 400_000_000
     threads: int = 1
 
 
@@ -152,7 +149,7 @@ def _make(task: _Task, attempt: int) -> Result:
     settings = order.settings
     before = _look(item.source)
     reading = read_isolated(
-        item.source, crop=settings.crop, max_pixels=order.max_pixels, headerless=settings.headerless,
+        item.source, crop=settings.crop, max_pixels=settings.max_pixels, headerless=settings.headerless,
         threads=order.threads, accept_damaged=order.rules.accept_damaged,
     )  # fmt: skip
     make_folder(item.target.parent)
