@@ -24,10 +24,10 @@ EPILOG = """
 Examples:
   isp watch card/ -o pictures
   isp watch /mnt/studio -o pictures --settle 10 --denoise cnn
-  isp batch card/ -o pictures --report report.html     what came of all of them
+  isp batch card/ -o pictures --report report.html   what came of all of them
 
-It is an isp batch that does not end: what one has done the other does not do
-again. Ctrl-C ends it.
+It is an isp batch that does not end: what one has done, the other does not
+do again. Ctrl-C ends it.
 """
 
 
