@@ -160,7 +160,7 @@ def _make(task: _Task, attempt: int) -> Result:
     computed = time.perf_counter()
     seconds = {"read": reading.seconds, "compute": computed - start}
     known = (before or Input("", 0, 0, 0))._replace(sha256=reading.sha256)
-    with contextlib.ExitStack() as promise:
+    with contextlib.ExitStack() as promise, one_thread(order.threads == 1):
         with atomic_file(item.target, overwrite=decision.replaces) as file:
             encoder.write(pixels, file)
             written = _written(file)
