@@ -1,10 +1,11 @@
-"""What shows that a raw file is damaged where LibRaw sees nothing: four signs, and none of them in a good file."""
+"""What shows that a raw file is damaged where LibRaw sees nothing: five signs, and none of them in a good file."""
 
 from __future__ import annotations
 
 import hashlib
 import itertools
 import logging
+import struct
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -20,11 +21,12 @@ _JPEG, _LOSSY_JPEG, _JPEG_START = 7, 34892, b"\xff\xd8"
 _UNCOMPRESSED = 1
 _BYTES_OF_NOTHING = 0.2  # a sample; zeros take a bit each in lossless JPEG, and less in any other compression
 _UNKNOWN_DIGEST = bytes(16)
+_MAP_POLYNOMIAL, _MAX_DEGREE = 8, 8
 
 # Tags by their number, named as in the TIFF and DNG specifications.
 _COMPRESSION, _SAMPLES, _STRIPS, _ROWS, _STRIP_BYTES = 259, 277, 273, 278, 279
 _TILE_WIDTH, _TILE_LENGTH, _TILES, _TILE_BYTES = 322, 323, 324, 325
-_BLACK, _DIGEST = 50714, 51111
+_BLACK, _OPCODES_2, _DIGEST = 50714, 51009, 51111
 
 
 def settle(name: str, damage: Sequence[str], *, accept: bool) -> None:
@@ -36,7 +38,8 @@ def settle(name: str, damage: Sequence[str], *, accept: bool) -> None:
         If it is not.
     """
     if damage and not accept:
-        raise DamagedError(f"{name}: {'; '.join(damage)}; it is cut short or damaged, copy it from the card again")
+        cure = "copy it from the card again, or accept what can be read of it (--accept-damaged)"
+        raise DamagedError(f"{name}: {'; '.join(damage)}; it is cut short or damaged, {cure}")
     for line in damage:
         logger.warning("%s: %s; it is read all the same", name, line)
 
@@ -45,14 +48,17 @@ def before_decoding(picture: Picture, file: Source) -> tuple[str, ...]:
     """Return what shows damage of a TIFF-based file, one line each.
 
     Strips or tiles may lie outside the file, which makes LibRaw crash. Those of a DNG's JPEG compression may not begin
-    as JPEG does: LibRaw leaves such a tile as its memory was. The digest of a lossy DNG may not be what it states.
+    as JPEG does: LibRaw leaves such a tile as its memory was. The digest of a lossy DNG may not be what it states, and
+    the curves may be missing that make its pixels linear: LibRaw then takes what its stack holds for curves.
     """
     own = Picture(picture.name, picture.page, picture.page)
     signs = [_beyond(own, file)]
     if picture.is_dng and own.integer(_COMPRESSION, 1) in (_JPEG, _LOSSY_JPEG):
         signs.append(_no_jpeg(own, file))
-        if not any(signs) and own.integer(_COMPRESSION, 1) == _LOSSY_JPEG:
-            signs.append(_other_digest(picture, own, file))
+        if own.integer(_COMPRESSION, 1) == _LOSSY_JPEG:
+            signs.append(_no_curves(picture, own.integer(_SAMPLES, 1)))
+            if not any(signs):
+                signs.append(_other_digest(picture, own, file))
     return tuple(sign for sign in signs if sign is not None)
 
 
@@ -67,6 +73,26 @@ def _no_jpeg(own: Picture, file: Source) -> str | None:
     if not wrong:
         return None
     return f"{len(wrong)} of {len(starts)} tiles do not begin as JPEG does (the first at byte {wrong[0]:,})"
+
+
+def _no_curves(picture: Picture, planes: int) -> str | None:
+    if not any(_OPCODES_2 in page.tags for page in (picture.page, picture.main)):
+        return None  # then LibRaw has a curve of its own
+    blob = picture.tag(_OPCODES_2)
+    mapped = set(_mapped_planes(blob)) if isinstance(blob, bytes) else set()
+    return None if mapped.issuperset(range(planes)) else "its OpcodeList2 lacks curves for its pixels"
+
+
+def _mapped_planes(blob: bytes) -> Iterator[int]:
+    """Yield the planes for which an opcode list has a MapPolynomial."""
+    at = 4
+    while at + 16 <= len(blob):
+        code, _, _, length = struct.unpack_from(">4I", blob, at)
+        if code == _MAP_POLYNOMIAL and 40 <= length <= len(blob) - at - 16:
+            plane, degree = (struct.unpack_from(">I", blob, at + 16 + place)[0] for place in (16, 32))
+            if degree <= _MAX_DEGREE and length == 36 + 8 * (degree + 1):
+                yield plane
+        at += 16 + length
 
 
 def _other_digest(picture: Picture, own: Picture, file: Source) -> str | None:

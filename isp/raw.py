@@ -32,11 +32,13 @@ from isp.headerless import find_sidecar, read_headerless
 from isp.plain_dng import find_layout, read_mosaic, without_pixels
 from isp.source import FilePath, Source, check_claim, explained, identify, reading
 from isp.tags import Story, ask_libraw, ask_thumbnail, read_exif, read_story
+from isp.threads import thread_count
 from isp.tiff import Picture, claimed_size, find_picture
 
 logger = logging.getLogger(__name__)
 
 CROPS = ("camera", "active", "full")
+MAX_PIXELS = 400_000_000  # more than any camera's; larger is damage, or a panorama
 _ORIENTATION = {0: 1, 1: 2, 2: 4, 3: 3, 4: 5, 5: 8, 6: 6, 7: 7}  # EXIF's by LibRaw's flip
 
 
@@ -44,7 +46,7 @@ def read_raw(
     source: FilePath | BinaryIO,
     *,
     crop: str = "camera",
-    max_pixels: int = 400_000_000,
+    max_pixels: int = MAX_PIXELS,
     isolate: bool = False,
     accept_damaged: bool = False,
 ) -> Frame:
@@ -90,7 +92,8 @@ def read_raw(
     require_choice("read_raw", "crop", crop, CROPS)
     require(max_pixels >= 1, "read_raw", "max_pixels", max_pixels, "1 or more pixels")
     if isolate or accept_damaged:
-        return _isolated(source, crop=crop, max_pixels=max_pixels, accept_damaged=accept_damaged)
+        options = {"crop": crop, "max_pixels": max_pixels, "accept_damaged": accept_damaged}
+        return _isolated(source, threads=thread_count(), **options)
     sidecar = find_sidecar(source)
     if sidecar is not None:
         return read_headerless(source, **sidecar._asdict())

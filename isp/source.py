@@ -123,7 +123,8 @@ def _open_path(name: str, path: str | bytes, limit: int) -> BinaryIO:
     if not stat.S_ISREG(status.st_mode):
         raise RawError(f"{name}: is a device or pipe, not a file; give a raw file")
     if status.st_size > limit:
-        raise RawError(f"{name}: has {status.st_size:,} bytes, more than any raw file; raise max_pixels if it is one")
+        size = f"{status.st_size:,} bytes"
+        raise RawError(f"{name}: has {size}, more than any raw file; raise max_pixels (--max-pixels) if it is one")
     return open(path, "rb")
 
 
@@ -182,9 +183,8 @@ def check_claim(file: Source, width: int, height: int, max_pixels: int) -> None:
             "the file is damaged or cut short, copy it from the card again"
         )
     if pixels > max_pixels:
-        raise RawError(
-            f"{file.name}: has {width} x {height} pixels, over the limit of {max_pixels:,}; raise max_pixels"
-        )
+        size = f"{width} x {height} pixels"
+        raise RawError(f"{file.name}: has {size}, over the limit of {max_pixels:,}; raise max_pixels (--max-pixels)")
 
 
 def _refuse_headerless(file: Source) -> None:

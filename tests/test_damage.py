@@ -112,6 +112,16 @@ def test_a_flipped_bit_in_a_lossy_dng_is_seen(tmp_path):
         read_raw(tmp_path / "a.dng")
 
 
+def test_a_lossy_dng_without_its_curves(tmp_path):
+    """LibRaw takes what its stack holds for curves, other numbers each time."""
+    content = bytearray(shared("raws/edge/photoprism_canon_eos_6d.dng").read_bytes())
+    entry = content.index(struct.pack("<HH", 51009, 7))
+    struct.pack_into("<I", content, entry + 4, 2)
+    (tmp_path / "a.dng").write_bytes(content)
+    with pytest.raises(DamagedError, match="its OpcodeList2 lacks curves for its pixels"):
+        read_raw(tmp_path / "a.dng")
+
+
 def test_what_libjpeg_says_is_heard_in_the_child(tmp_path, caplog):
     """The DC120 is libjpeg's to decode. In process its complaint goes to the terminal."""
     content = bytearray(shared("raws/native/dc120_3911.KDC").read_bytes())

@@ -52,10 +52,13 @@ def everything():
         result("f1.NEF", "failed", "/raws/f1.NEF: LibRaw crashed (signal 11); copy it again", attempts=2),
         result("f2.NEF", "failed", "f2.NEF: LibRaw crashed (signal 6); copy it again"),
         result("<i>f3.NEF", "failed", "<i>f3.NEF: <b>odd</b>\n\udcff"),
-        result("old.NEF", "skipped", "failed before: too slow"),
+        result(
+            "old.NEF", "failed", "old.NEF: too slow (at 9 s) (failed before; --retry-failed tries again)", attempts=0
+        ),
         result("d.NEF", "damaged", "3 tiles lie outside the file"),
-        result("k.NEF", "blocked", "/out/k.jpg is not ours"),
-        *(result(f"s{n}.NEF", "skipped", "done before") for n in range(9)),
+        result("d2.NEF", "damaged", "3 tiles (damaged before; --retry-failed tries again)", attempts=0),
+        result("k.NEF", "blocked", "/out/k.NEF.jpg: is not ours; --overwrite", attempts=0),
+        *(result(f"s{n}.NEF", "skipped", "done before", thumbnail=THUMBNAIL, attempts=0) for n in range(9)),
         done("w.NEF", warnings=("w.NEF: no <matrix>", "odd\x00")),
     ]
 
@@ -109,7 +112,7 @@ def test_json_says_all(tmp_path):
     write_json(iter(results), RUN, tmp_path / "r.json")
     report = json.loads((tmp_path / "r.json").read_bytes())
     assert (report["format"], report["version"]) == ("isp-batch-report", 1)
-    assert report["counts"] == {"done": 11, "skipped": 10, "failed": 3, "damaged": 1, "blocked": 1, "left": 4}
+    assert report["counts"] == {"done": 11, "skipped": 9, "failed": 4, "damaged": 2, "blocked": 1, "left": 3}
     assert set(report["counts"]) == {*STATUSES, "left"}
     run = report["run"]
     assert [path_of(source) for source in run["sources"]] == list(map(os.fspath, RUN.sources))
@@ -151,7 +154,7 @@ def test_the_page_needs_nothing_from_anywhere(tmp_path):
         "br",
     }  # fmt: skip
     assert all(address.startswith("data:image/jpeg;base64,") for address in shown.all("img", "src"))
-    assert len(shown.all("img", "src")) == 11
+    assert len(shown.all("img", "src")) == 20
     assert base64.b64decode(shown.all("img", "src")[0].partition(",")[2]) == THUMBNAIL
     assert not re.search(r"url\(|@import|https?:|//[a-z]", (tmp_path / "report.html").read_text("utf-8"))
     (policy,) = (a["content"] for tag, a in shown.elements if a.get("http-equiv") == "Content-Security-Policy")
@@ -177,20 +180,29 @@ def test_every_item_is_named(tmp_path):
     words = html(tmp_path, everything()).words
     for name in ("f1", "f2", "<i>f3", "old", "d", "k", "s0", "s8", "w", "a", "b"):
         assert f"{name}.NEF" in words
-    assert "20 of 30 pictures are there." in words  # done or done before; neither failed before nor left
+    assert "20 of 30 pictures are there." in words  # done or done before
+    assert "The others were done before." in words and "0.0 MP before" in words
 
 
 def test_failures_come_first_and_together_by_their_reason(tmp_path):
     words = html(tmp_path, everything()).words
-    order = ["Failed 3", "Failed before 1", "Damaged 1", "Blocked 1", "Warnings 1", "Time ", "Pictures 11"]
-    places = [words.index(heading) for heading in order]
+    order = [
+        "Failed 3",
+        "Failed before 1",
+        "Damaged 1",
+        "Damaged before 1",
+        "Blocked 1",
+        "Warnings 1",
+        "Time ",
+        "Pictures 20",
+    ]
+    places = [words.index(heading) for heading in [*order, "Pictures 20"]]
     assert places == sorted(places)
-    assert (
-        "LibRaw crashed (signal …) \N{MULTIPLICATION SIGN} 2 copy it again /raws/f1.NEF LibRaw crashed (signal 11) · 2 tries"
-        in words
-    )
+    assert "LibRaw crashed (signal …) \N{MULTIPLICATION SIGN} 2 copy it again /raws/f1.NEF " in words
+    assert "/raws/f1.NEF LibRaw crashed (signal 11) · 2 tries /raws/f2.NEF LibRaw crashed (signal 6)" in words
     assert r"<b>odd</b>\n\xff /raws/<i>f3.NEF" in words
-    assert "too slow /raws/old.NEF" in words and "no <matrix>" in words
+    assert "is not ours --overwrite /raws/k.NEF" in words
+    assert "too slow (at 9 s) /raws/old.NEF" in words and "3 tiles /raws/d2.NEF" in words and "no <matrix>" in words
 
 
 def test_a_batch_without_trouble(tmp_path):
@@ -206,9 +218,11 @@ def test_a_batch_that_was_stopped(tmp_path):
 
 def test_thumbnails_end_somewhere_and_the_page_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr(page, "THUMBNAILS", 3)
-    shown = html(tmp_path, [*(done(f"{n}.NEF") for n in range(8)), result("none.NEF")])
-    assert len(shown.all("img", "src")) == 3 and "Only the first 3 are shown" in shown.words
-    assert "Without a thumbnail 6" in shown.words and len(shown.all("a", "href")) == 9
+    old = [result(f"0{n}.NEF", "skipped", "done before", thumbnail=THUMBNAIL, attempts=0) for n in range(5)]
+    shown = html(tmp_path, [*old, *(done(f"{n}.NEF") for n in range(8)), result("none.NEF")])
+    assert len(shown.all("img", "src")) == 3 and "were done before" not in shown.words  # the new ones
+    assert "Only the first 3 are shown" in shown.words
+    assert "Without a thumbnail 11" in shown.words and len(shown.all("a", "href")) == 14
 
 
 def test_bars_end_where_the_seconds_do(tmp_path):

@@ -27,6 +27,7 @@ _TROUBLES = {
     "failed": ("Failed", "No picture was made."),
     "failed before": ("Failed before", "Nothing has changed since: not tried again.", "--retry-failed", "does."),
     "damaged": ("Damaged", "Readable, but known to be damaged: not written.", "--accept-damaged", "writes them."),
+    "damaged before": ("Damaged before", "Nothing has changed since.", "--accept-damaged", "writes them."),
     "blocked": ("Blocked", "A file is in the way that the batch did not make; it was left as it is."),
     "warnings": ("Warnings", "These pictures were made; look at them."),
 }
@@ -104,7 +105,8 @@ def render(results: list[Result], run: Run, folder: str, *, mark: str) -> Iterat
     environment.filters |= {"printable": printable, "duration": duration, "breakable": _breakable}
     template = environment.from_string(resources.files("isp.batch").joinpath("report.html.jinja").read_text("utf-8"))
     done = [result for result in results if result.status == "done"]
-    pictures = sorted((result for result in done if result.thumbnail), key=_folder_first)[:THUMBNAILS]
+    there = [*done, *(result for result in results if result.status == "skipped")]  # if not all are shown, the new ones
+    pictures = sorted([result for result in there if result.thumbnail][:THUMBNAILS], key=_folder_first)
     shown = {id(result) for result in pictures}
     stream = template.stream(
         mark=mark,
@@ -116,8 +118,8 @@ def render(results: list[Result], run: Run, folder: str, *, mark: str) -> Iterat
         full=duration(_full(done)),
         pictures=_cards(pictures, folder, _full(done)),
         pictures_count=len(pictures),
-        unseen=[_entry(result, folder=folder) for result in done if id(result) not in shown],
-        before=[_entry(result, folder=folder) for result in results if _status(result) == "skipped"],
+        earlier=any(not result.attempts for result in pictures),
+        unseen=[_entry(result, folder=folder) for result in there if id(result) not in shown],
         limit=SHOWN,
         thumbnails=THUMBNAILS,
         many=len(pictures) > MANY,
@@ -127,8 +129,9 @@ def render(results: list[Result], run: Run, folder: str, *, mark: str) -> Iterat
 
 
 def _status(result: Result) -> str:
-    """Return the status, where one that failed in an earlier run does not count as done before."""
-    return "failed before" if result.status == "skipped" and result.reason.startswith("failed") else result.status
+    """Return the status, where those that an earlier run could not do count for themselves."""
+    earlier = not result.attempts and result.status in ("failed", "damaged")
+    return f"{result.status} before" if earlier else result.status
 
 
 def _folder_first(result: Result) -> tuple[bytes, bytes]:
@@ -144,7 +147,7 @@ def _headline(results: list[Result], run: Run) -> dict[str, Any]:
     megapixels, written = sum(r.megapixels for r in done), sum(r.bytes_written for r in done)
     numbers = [("made", f"{counts['done']:,}", "done")]
     numbers += [("done before", f"{counts['skipped']:,}", "skipped")] if counts["skipped"] else []
-    troubles = ("failed", "failed before", "damaged", "blocked")
+    troubles = ("failed", "failed before", "damaged", "damaged before", "blocked")
     numbers += [(trouble, f"{counts[trouble]:,}", trouble.split()[0]) for trouble in troubles if counts[trouble]]
     numbers += [("left", f"{left:,}", "left")] if left else []
     doubtful = sum(bool(result.warnings) for result in results)
@@ -154,7 +157,7 @@ def _headline(results: list[Result], run: Run) -> dict[str, Any]:
         speed = megapixels / max(run.seconds, 1e-3)
         facts += [f"{speed:,.1f} megapixels per second", f"{size(written)} written"]
     shares = {**counts, "left": left}
-    order = ("done", "skipped", "left", "blocked", "damaged", "failed before", "failed")
+    order = ("done", "skipped", "left", "blocked", "damaged before", "damaged", "failed before", "failed")
     return {
         "title": _title(there, run.total),
         "facts": ", ".join(facts),
@@ -176,7 +179,7 @@ def _sections(results: list[Result]) -> list[Section]:
     said: dict[str, list[tuple[Result, str]]] = {name: [] for name in _TROUBLES}
     for result in results:
         if _status(result) in said:
-            said[_status(result)].append((result, result.reason.removeprefix("failed before: ")))
+            said[_status(result)].append((result, _reason(result)))
         said["warnings"] += [(result, warning) for warning in result.warnings]
     return [
         Section(
@@ -189,6 +192,11 @@ def _sections(results: list[Result]) -> list[Section]:
         for name, pairs in said.items()
         if pairs
     ]
+
+
+def _reason(result: Result) -> str:
+    """Return why, without the ``(failed before; ..)`` behind it that the section says."""
+    return result.reason.rpartition(" (")[0] if _status(result).endswith(" before") else result.reason
 
 
 def _groups(pairs: list[tuple[Result, str]]) -> list[Group]:
@@ -211,11 +219,11 @@ def _groups(pairs: list[tuple[Result, str]]) -> list[Group]:
 
 
 def _without_name(result: Result, text: str) -> str:
-    """Return what is said of a file without its name before it, which the list shows anyway."""
-    line, path = printable(text), printable(result.item.source)
-    for name in (path, printable(result.item.source.name)):
-        line = line.removeprefix(f"{name}: ")
-    return line.replace(path, printable(result.item.source.name)) or "no reason given"
+    """Return what is said of a file without its name, or its picture's, before it: the list shows the name anyway."""
+    line = printable(text)
+    for path in (result.item.source, result.item.target, result.item.source.name):
+        line = line.removeprefix(f"{printable(path)}: ")
+    return line or "no reason given"
 
 
 def _entry(result: Result, *, note: str = "", folder: str | None = None) -> Entry:
@@ -269,9 +277,9 @@ def _steps(done: list[Result]) -> list[tuple[str, str, float]]:
 def _bar(result: Result, full: float) -> Bar:
     times = [result.seconds.get(step, 0.0) for step in STEPS]
     scale = 100 / max(full, sum(times), 1e-9)
-    text = ", ".join(f"{step} {duration(time)}" for step, time in zip(STEPS, times, strict=True))
+    text = ", ".join(f"{step} {duration(time)}" for step, time in zip(STEPS, times, strict=True) if any(times))
     ends = tuple(round(scale * sum(times[: n + 1]), 1) for n in range(len(STEPS)))
-    return Bar(ends, text, duration(sum(times)))
+    return Bar(ends, text, duration(sum(times)) if text else "before")
 
 
 def _total(result: Result) -> float:

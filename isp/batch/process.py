@@ -50,8 +50,6 @@ class Order:
         Settings and format, by hashes.
     rules : Rules
         What may be replaced and is to be tried again.
-    max_pixels : int
-        Of a raw file.
     threads : int
         Per item.
     """
@@ -61,7 +59,6 @@ class Order:
     file_format: str
     wanted: Wanted
     rules: Rules = field(default_factory=Rules)
-    max_pixels: int = 400_000_000
     threads: int = 1
 
 
@@ -120,8 +117,8 @@ def resulting(item: Item, decision: Decision) -> Result:
     """Return the result of an item with which nothing is done."""
     reason = f"{printable(item.target)}: {decision.reason}" if decision.outcome == "blocked" else decision.reason
     if decision.receipt is None:
-        return Result(item, decision.outcome, reason)
-    return replace(_told(item, decision.receipt), status=decision.outcome, reason=reason, attempts=1, seconds={})
+        return Result(item, decision.outcome, reason, attempts=0)
+    return replace(_told(item, decision.receipt), status=decision.outcome, reason=reason, attempts=0, seconds={})
 
 
 def _told(item: Item, receipt: Receipt) -> Result:
@@ -152,7 +149,7 @@ def _make(task: _Task, attempt: int) -> Result:
     settings = order.settings
     before = _look(item.source)
     reading = read_isolated(
-        item.source, crop=settings.crop, max_pixels=order.max_pixels, headerless=settings.headerless,
+        item.source, crop=settings.crop, max_pixels=settings.max_pixels, headerless=settings.headerless,
         threads=order.threads, accept_damaged=order.rules.accept_damaged,
     )  # fmt: skip
     make_folder(item.target.parent)
@@ -163,7 +160,7 @@ def _make(task: _Task, attempt: int) -> Result:
     computed = time.perf_counter()
     seconds = {"read": reading.seconds, "compute": computed - start}
     known = (before or Input("", 0, 0, 0))._replace(sha256=reading.sha256)
-    with contextlib.ExitStack() as promise:
+    with contextlib.ExitStack() as promise, one_thread(order.threads == 1):
         with atomic_file(item.target, overwrite=decision.replaces) as file:
             encoder.write(pixels, file)
             written = _written(file)

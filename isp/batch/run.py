@@ -37,15 +37,12 @@ class Options:
         Which files of folders count.
     rules : Rules
         What may be replaced and is to be tried again.
-    max_pixels : int
-        Of a raw file; one with more fails.
     join : bool
         Work along with another run on the same folder.
     """
 
     choice: Choice = field(default_factory=Choice)
     rules: Rules = field(default_factory=Rules)
-    max_pixels: int = 400_000_000
     join: bool = False
 
 
@@ -110,11 +107,12 @@ def survey(
     if not found:
         raise RawError(f"{', '.join(map(printable, named))}: no raw files there; name files, or another folder")
     items = name_pictures(found, out, SUFFIX[file_format])
-    order = Order(out, settings, file_format, wanted(settings, file_format), options.rules, options.max_pixels)
+    rules = options.rules._replace(accept_damaged=options.rules.accept_damaged or settings.accept_damaged)
+    order = Order(out, settings, file_format, wanted(settings, file_format), rules)
     receipts = Receipts(out)
     raws = {identity for item in items if (identity := _identity(item.source))}
     decisions = {
-        item: _RAW_IN_THE_WAY if _identity(item.target) in raws else decide(item, order.wanted, receipts, options.rules)
+        item: _RAW_IN_THE_WAY if _identity(item.target) in raws else decide(item, order.wanted, receipts, rules)
         for item in items
     }
     unknown = receipts.keys() - {item.key for item in items}

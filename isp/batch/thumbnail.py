@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-SIDE = 160  # pixels
+SIDE = 240  # pixels
 
 
 def thumbnail(pixels: NDArray[Any]) -> bytes:
-    """Return a JPEG whose longer side has at most 160 pixels, each the mean of a block of the picture's.
+    """Return a JPEG whose longer side has at most 240 pixels, each the mean of a block of the picture's.
 
     Parameters
     ----------
@@ -21,12 +21,16 @@ def thumbnail(pixels: NDArray[Any]) -> bytes:
     """
     from isp.encoders import Extras, encode_jpeg
 
-    step = max(1, max(pixels.shape[:2]) // (4 * SIDE))  # of a block's pixels a few tell enough
-    few = np.ascontiguousarray(pixels[::step, ::step])
+    step = max(1, max(pixels.shape[:2]) // (3 * SIDE))  # of a block's pixels a few tell enough
+    few = pixels[::step, ::step]
     block = -(-max(few.shape[:2]) // SIDE)
     height, width = (max(1, size // block) for size in few.shape[:2])
-    blocks = few[: height * block, : width * block].reshape(height, -1, width, min(block, few.shape[1]), 3)
-    small = blocks.mean(axis=(1, 3), dtype=np.float32)
+    places = [few[y::block, x::block][:height, :width] for y in range(block) for x in range(block)]
+    same = [place for place in places if place.shape[:2] == (height, width)]  # not all of what is narrower than a block
+    small = np.zeros((height, width, 3), np.float32)
+    for place in same:
+        small += place
+    small /= len(same)
     if pixels.dtype == np.float32:
         small = 255 * np.clip(small, 0, 1) ** (1 / 2.2)
     elif pixels.dtype == np.uint16:

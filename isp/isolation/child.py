@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
+import importlib
+import io
 import logging
 import os
 import sys
@@ -27,6 +29,14 @@ _SECONDS, _SECONDS_PER_BYTE = 10.0, 2e-6  # a slow decoder on a busy machine tak
 _MEMORY, _MEMORY_PER_PIXEL = 2 << 30, 24
 _COMPLAINTS = ("Corrupt JPEG data", "Premature end of JPEG")  # libjpeg's, which LibRaw does not hear
 _MOST_COMPLAINTS = 3
+_LOADED_LATE = ("exifread", "tifffile", "imagecodecs", "imagecodecs._jpeg8", "_strptime", "encodings.ascii", "resource")
+
+
+def load() -> None:
+    """Import what reading imports when it needs it."""
+    for name in _LOADED_LATE:
+        with contextlib.suppress(ImportError):  # who needs it will say so
+            importlib.import_module(name)
 
 
 def longest(size: int) -> float:
@@ -87,6 +97,8 @@ def _read(request: Request, stream: BinaryIO) -> tuple[Frame, str]:
 
 
 def _version(stream: BinaryIO) -> tuple[int, int]:
+    if isinstance(stream, io.BytesIO):
+        return 0, 0
     status = os.fstat(stream.fileno())
     return status.st_size, status.st_mtime_ns
 
