@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Callable, Generator
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -55,15 +55,10 @@ _OPTIONS = (
     click.option("--follow", is_flag=True, help="Follow symbolic links, each once."),
     click.option("--overwrite", is_flag=True, help="Replace files that the batch did not make."),
     click.option("--retry-failed", is_flag=True, help="Try again what failed or was damaged."),
-    click.option("--accept-damaged", is_flag=True, help="Write pictures of raw files that are known to be damaged."),
     click.option("--verify", is_flag=True, help="Compare the hashes of pictures that are there, not only their sizes."),
     click.option("--checksum", is_flag=True, help="Compare the hashes of raw files, whatever their times say."),
     click.option(
         "--keep-version", is_flag=True, help="Leave pictures that another version of isp, LibRaw or an encoder made."
-    ),
-    click.option(
-        "--max-pixels", type=click.IntRange(1), default=400_000_000, metavar="N",
-        help="Refuse raw files of more pixels (default 400,000,000).",
     ),
     click.option(
         "-j", "--jobs", type=click.IntRange(1), metavar="N",
@@ -74,10 +69,6 @@ _OPTIONS = (
         "--memory", type=click.IntRange(1), metavar="MB", help="For all files at a time; default 70 % of what is free."
     ),
     click.option("--join", is_flag=True, help="Work along with another isp batch on the same folder."),
-    click.option(
-        "--report", "reports", type=_path, multiple=True, metavar="FILE",
-        help="Write what was done to FILE.json or, to look at, FILE.html; may be given twice.",
-    ),
     click.option("-q", "--quiet", is_flag=True, help="Print failures alone."),
 )  # fmt: skip
 
@@ -95,6 +86,10 @@ def batch_options(command: Command) -> Command:
 @click.option(
     "--from-file", type=_path, metavar="LIST", help="Paths, one per line or ended by NUL; - reads them from stdin."
 )
+@click.option(
+    "--report", "reports", type=_path, multiple=True, metavar="FILE",
+    help="Write what was done to FILE.json or, to look at, FILE.html; may be given twice.",
+)  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Say what would be done and why; write nothing.")
 @click.option("--print-recipe", is_flag=True, help="Print the resulting recipe and convert nothing.")
 @one_line_errors
@@ -112,7 +107,7 @@ def batch(sources: tuple[Path, ...], from_file: Path | None, dry_run: bool, **op
         print_recipe(settings_of(options))
         return
     if from_file is not None:
-        sources = (*sources, *listed(Path("/dev/stdin") if os.fspath(from_file) == "-" else from_file))
+        sources = (*sources, *listed(from_file))
     if not sources:
         raise click.UsageError("give a folder, raw files or --from-file; isp batch --help shows examples")
     sys.exit(run_batch(sources, options, dry_run=dry_run))
@@ -126,26 +121,27 @@ def run_batch(sources: tuple[Path, ...], options: dict[str, Any], *, dry_run: bo
 
     for report in options["reports"]:
         check_report(report)
-    surveyed = survey(sources, options["output"], settings_of(options), _batch_options(options))
+    surveyed = survey(sources, options["output"], settings_of(options), options_of(options))
     if dry_run:
         _tell(surveyed)
         return 0
-    engine = _engine(options)
+    engine = engine_of(options)
     return _shown(work(surveyed, join=options["join"], engine=engine), surveyed, sources, options)
 
 
-def _batch_options(options: dict[str, Any]) -> Options:
+def options_of(options: dict[str, Any]) -> Options:
+    """Hand the options of a batch to the library."""
     from isp.batch import Choice, Options, Rules
 
     return Options(
         Choice(options["include"], options["exclude"], options["follow"]),
         Rules(**{name: options[name] for name in Rules._fields}),
-        options["max_pixels"],
         options["join"],
     )
 
 
-def _engine(options: dict[str, Any]) -> Engine:
+def engine_of(options: dict[str, Any]) -> Engine:
+    """Return who is to do the work."""
     from isp.batch.local import Local
 
     return Local(options["jobs"], options["memory"] and options["memory"] * _MEGABYTE)
@@ -201,11 +197,13 @@ def _report(
 
     order = surveyed.order
     output = order.settings.output._replace(file_format=order.file_format)._asdict()
+    del output["overwrite"]  # no picture differs by it
     began, seconds, stopped = times
     run = Run(
         sources, order.out, order.settings.pipeline.to_toml(),
         {name.replace("_", " "): str(value) for name, value in output.items() if value is not None},
-        order.wanted.versions, began, time.strftime(_TIME), seconds, len(surveyed.decisions), stopped,
+        {"isp": version("isp")} | order.wanted.versions, began, time.strftime(_TIME), seconds,
+        len(surveyed.decisions), stopped,
     )  # fmt: skip
     for report in options["reports"]:
         write_report(results, run, report)

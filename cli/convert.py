@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import sys
@@ -50,7 +51,8 @@ def convert(sources: tuple[Path, ...], **options: Any) -> None:
     """Convert raw files to JPEG, PNG, TIFF or WebP. A folder stands for the raw files directly in it, not below it.
 
     Without -o and -d a picture is written beside its raw file. A file that fails is reported and the others go on; then
-    the exit code is 1. Nothing that exists is replaced without --overwrite, and a raw file never.
+    the exit code is 1. Some damaged files crash LibRaw, so each of several is read in a process of its own. Nothing
+    that exists is replaced without --overwrite, and a raw file never.
     """
     from isp.plan import plan
     from isp.threads import VARIABLE, thread_count
@@ -65,6 +67,8 @@ def convert(sources: tuple[Path, ...], **options: Any) -> None:
         raise click.UsageError("give a raw file or a folder; isp convert --help shows examples")
     thread_count()  # a wrong number in the environment is wrong for all files: say it once
     jobs = plan(sources, settings, file=options["output"], folder=options["directory"])
+    if len(jobs) > 1:
+        settings = dataclasses.replace(settings, isolate=True)
     failed = _convert_all(jobs, settings)
     if len(jobs) > 1:
         click.echo(f"{len(jobs) - failed} converted, {failed} failed", err=True)

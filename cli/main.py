@@ -21,6 +21,7 @@ from .simulate import simulate
 from .stages import stages
 from .train import train_denoiser
 from .warmup import warmup
+from .watch import watch
 
 EPILOG = """
 \b
@@ -32,6 +33,7 @@ Examples:
   isp simulate color_checker -o chart.dng     a raw file whose truth is known
   isp stages                                  the steps and their parameters
   isp denoisers                               what --denoise can name
+  isp watch card/ -o pictures                 converts what arrives
   isp warmup                                  compiles what conversions need
   isp bench IMG_0001.NEF                      how fast this machine is
 
@@ -76,6 +78,7 @@ cli.add_command(simulate)
 cli.add_command(stages)
 cli.add_command(train_denoiser)
 cli.add_command(warmup)
+cli.add_command(watch)
 
 
 def main() -> None:

@@ -84,6 +84,10 @@ _OPTIONS = (
         default="camera",
         help="The camera's own picture (default), all that light reaches, or the masked border too.",
     ),
+    click.option(
+        "--max-pixels", type=click.IntRange(1), metavar="N", help="Refuse larger raw files (default 400,000,000)."
+    ),
+    click.option("--accept-damaged", is_flag=True, help="Convert what can be read of damaged raw files too."),
     click.option("-p", "--recipe", type=_path, metavar="TOML", help="Recipe to start from; options change its stages."),
     click.option(
         "--set", "settings", multiple=True, metavar="STAGE.PARAM=VALUE", help="Any parameter; see isp stages."
@@ -108,6 +112,7 @@ def settings_of(options: dict[str, Any]) -> Settings:
     from isp.convert import Settings
     from isp.headerless import parse_layout
     from isp.image import Output
+    from isp.raw import MAX_PIXELS
     from isp.recipe import build_pipeline
 
     layout, depth, noise = options["headerless"], options["bit_depth"], options["noise"]
@@ -124,6 +129,8 @@ def settings_of(options: dict[str, Any]) -> Settings:
             options["overwrite"],
             tiff_compression=options["tiff_compression"],
         ),
+        options["max_pixels"] or MAX_PIXELS,
+        options["accept_damaged"],
     )
 
 

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 _COLOURS = {"failed": "red", "damaged": "red", "blocked": "red", "warning": "yellow"}
 _BAR = "{n:,}/{total:,} {bar:16} {desc}"
 _NARROW, _NARROW_BAR = 60, "{n:,}/{total:,} {desc}"
-_INSTANT = ("skipped", "blocked")  # no time goes into them, so nothing can be foretold from them
 
 
 class Progress:
@@ -41,9 +40,8 @@ class Progress:
     def __init__(self, total: int | None, *, quiet: bool) -> None:
         self._total, self._quiet = total, quiet
         self._counts: Counter[str] = Counter()
-        self._skipped: Counter[str] = Counter()
         self._megapixels = 0.0
-        self._working = 0.0  # seconds in which something was computed
+        self._tried, self._working = 0, 0.0  # items on which there was work, and its seconds
         self._start = self._last = time.monotonic()
         self._bar: Any = None
 
@@ -64,14 +62,13 @@ class Progress:
     def add(self, result: Result) -> None:
         """Show one more result."""
         now = time.monotonic()
-        if result.status not in _INSTANT:
+        if result.attempts:  # the others take no time, so nothing can be foretold from them
+            self._tried += 1
             self._working += now - self._last
         self._last = now
         self._counts[result.status] += 1
         if result.status == "done":
             self._megapixels += result.megapixels
-        if result.status == "skipped":
-            self._skipped[result.reason.partition(":")[0] or "done before"] += 1
         self._tell(result)
         if self._bar is not None:
             self._bar.set_description_str(self._state(), refresh=False)
@@ -81,10 +78,8 @@ class Progress:
         """Return what came of the batch, in one line."""
         from isp.batch.units import duration
 
-        alone = len(self._skipped) == 1
-        skipped = ", ".join(why if alone else f"{count:,} {why}" for why, count in self._skipped.most_common())
         parts = [f"{self._counts['done']:,} done"]
-        parts += [f"{self._counts['skipped']:,} skipped ({skipped})"] if skipped else []
+        parts += [f"{self._counts['skipped']:,} skipped (done before)"] if self._counts["skipped"] else []
         parts += self._troubles()
         left = (self._total or 0) - self._counts.total()
         parts += [f"{left:,} left"] if left > 0 else []
@@ -96,8 +91,7 @@ class Progress:
         from isp.batch.units import duration
 
         left = (self._total or 0) - self._counts.total()
-        computed = sum(count for status, count in self._counts.items() if status not in _INSTANT)
-        parts = [f"{duration(self._working / computed * left)} left"] if computed and left > 0 else []
+        parts = [f"{duration(self._working / self._tried * left)} left"] if self._megapixels and left > 0 else []
         parts += self._troubles()
         if self._megapixels:
             parts.append(self._speed())
@@ -120,7 +114,7 @@ class Progress:
         if result.status in ("failed", "damaged", "blocked"):
             word = "error" if result.status == "failed" else result.status
             self._line(f"{word}: {count}{_about(result, result.reason)}", _COLOURS[result.status])
-        if self._quiet:
+        if self._quiet or result.status == "skipped":  # its warnings were told when it was done
             return
         for warning in result.warnings if result.status == "done" else ():  # skipped: they were told before
             self._line(f"warning: {count}{_about(result, warning)}", _COLOURS["warning"])

@@ -17,7 +17,7 @@ from typing import BinaryIO
 from isp.errors import StorageError, WriteError, printable
 
 NAME_BYTES = 255  # the longest name that common file systems take
-_TEMPORARY = re.compile(r"\..*\.(?P<machine>[0-9a-f]{8})-(?P<pid>[0-9]+)-[0-9a-f]{12}\.part", re.DOTALL)
+_TEMPORARY = re.compile(r"\..*\.(?P<machine>[0-9a-f]{8})-(?P<pid>[0-9]+)-[0-9a-f]{12}\.[a-z]+", re.DOTALL)
 _HOUR = 3600.0
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EACCES}
 _REASONS = {
@@ -87,7 +87,8 @@ def atomic_file(path: str | os.PathLike[str], *, overwrite: bool = False) -> Ite
     """
     check_target(path, overwrite=overwrite)
     target = os.path.realpath(path) if overwrite else os.fspath(path)
-    temporary = _temporary(target)
+    folder, name = os.path.split(target)
+    temporary = os.path.join(folder, temporary_name(name))
     try:
         with open(temporary, "x+b") as file:
             yield file
@@ -105,8 +106,23 @@ def atomic_file(path: str | os.PathLike[str], *, overwrite: bool = False) -> Ite
 
 @functools.cache
 def machine() -> str:
-    """Return a short word for this machine, as one that shares a folder with others."""
-    return hashlib.sha256(os.fsencode(platform.node())).hexdigest()[:8]
+    """Return a short word for this machine, as one that shares a folder with others.
+
+    Containers that have the same name but not the same processes are different machines.
+    """
+    try:
+        processes = os.readlink("/proc/self/ns/pid")
+    except OSError:  # not Linux
+        processes = ""
+    return hashlib.sha256(os.fsencode(platform.node() + processes)).hexdigest()[:8]
+
+
+def temporary_name(name: str, suffix: str = "part") -> str:
+    """Return a hidden name, different each time, that tells who writes: ``.<name>.<machine>-<pid>-<random>.part``."""
+    tail = f".{machine()}-{os.getpid()}-{secrets.token_hex(6)}.{suffix}"
+    while len(os.fsencode(name)) > NAME_BYTES - len(tail) - 1:
+        name = name[:-1]
+    return f".{name}{tail}"
 
 
 def is_left_over(name: str, age: float) -> bool:
@@ -117,14 +133,13 @@ def is_left_over(name: str, age: float) -> bool:
     name : str
         The file's.
     age : float
-        Seconds since it was changed; an hour is enough for what another machine wrote.
+        Seconds since it was changed: nobody writes for an hour, though another process may have the writer's number
+        by now.
     """
     found = _TEMPORARY.fullmatch(name)
     if found is None:
         return False
-    if found["machine"] != machine():
-        return age > _HOUR
-    return not is_alive(int(found["pid"]))
+    return age > _HOUR or (found["machine"] == machine() and not is_alive(int(found["pid"])))
 
 
 def is_alive(pid: int) -> bool:
@@ -138,14 +153,6 @@ def is_alive(pid: int) -> bool:
     except (OSError, OverflowError):
         return True
     return True
-
-
-def _temporary(target: str) -> str:
-    folder, name = os.path.split(target)
-    tail = f".{machine()}-{os.getpid()}-{secrets.token_hex(6)}.part"
-    while len(os.fsencode(name)) > NAME_BYTES - len(tail) - 1:
-        name = name[:-1]
-    return os.path.join(folder, f".{name}{tail}")
 
 
 def _take_name(temporary: str, target: str, overwrite: bool) -> None:

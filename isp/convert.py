@@ -22,7 +22,7 @@ from isp.geometry import upright
 from isp.headerless import Layout, read_headerless
 from isp.image import FORMATS, SUFFIXES, Output, quantise, write_picture
 from isp.pipeline import Pipeline
-from isp.raw import read_raw
+from isp.raw import MAX_PIXELS, read_raw
 from isp.recipe import default_pipeline
 
 
@@ -86,12 +86,21 @@ class Settings:
         What headerless files do not say about themselves.
     output : Output
         Depth, quality, metadata, overwriting.
+    max_pixels : int
+        Refuse larger raw files.
+    accept_damaged : bool
+        Make a picture of what can be read of a damaged file.
+    isolate : bool
+        Read in a child process; see `read_raw`.
     """
 
     pipeline: Pipeline = field(default_factory=default_pipeline)
     crop: str = "camera"
     headerless: Layout | None = None
     output: Output = field(default_factory=Output)
+    max_pixels: int = MAX_PIXELS
+    accept_damaged: bool = False
+    isolate: bool = False
 
 
 def convert_file(
@@ -121,7 +130,7 @@ def convert_file(
     check_target(target, overwrite=output.overwrite)
     if os.path.exists(target) and os.path.exists(source) and os.path.samefile(source, target):
         raise WriteError(f"{printable(target)}: is the raw file itself; give the picture another name")
-    frame = open_frame(source, crop=settings.crop, headerless=settings.headerless)
+    frame = _read(source, settings)
     pipeline, meta, mosaics = settings.pipeline, frame.meta, [frame]
     del frame  # so that `make` can let the mosaic go: it need not lie beside the picture while that is encoded
 
@@ -133,6 +142,18 @@ def convert_file(
     except (StageError, PipelineError) as error:
         name = printable(source)
         raise type(error)(str(error) if name in str(error) else f"{name}: {error}") from error
+
+
+def _read(source: str | os.PathLike[str], settings: Settings) -> Frame:
+    if settings.headerless is not None:
+        return read_headerless(source, **settings.headerless._asdict())
+    return read_raw(
+        source,
+        crop=settings.crop,
+        max_pixels=settings.max_pixels,
+        isolate=settings.isolate,
+        accept_damaged=settings.accept_damaged,
+    )
 
 
 def open_frame(source: str | os.PathLike[str], *, crop: str = "camera", headerless: Layout | None = None) -> Frame:

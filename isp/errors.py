@@ -25,8 +25,8 @@ class ChildError(RawError):
 
     Attributes
     ----------
-    kind : {"crash", "timeout", "memory"}
-        It ended by itself, took longer than any good file takes, or needed more memory than any good file needs.
+    kind : {"crash", "timeout", "memory", "stopped"}
+        It crashed, took longer or needed more memory than any good file, or was stopped by the caller.
     """
 
     def __init__(self, text: str, kind: str = "crash") -> None:

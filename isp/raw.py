@@ -23,18 +23,22 @@ from isp.calibration import (
     read_white_balance,
 )  # fmt: skip
 from isp.cfa import shifted
+from isp.damage import after_decoding, before_decoding, settle
 from isp.dng import read_dng
-from isp.errors import RawError, require, require_choice
+from isp.errors import DamagedError, RawError, require, require_choice
 from isp.frame import Frame, Meta, Rectangle, Space
+from isp.fresh_memory import fresh_memory
 from isp.headerless import find_sidecar, read_headerless
 from isp.plain_dng import find_layout, read_mosaic, without_pixels
 from isp.source import FilePath, Source, check_claim, explained, identify, reading
 from isp.tags import Story, ask_libraw, ask_thumbnail, read_exif, read_story
-from isp.tiff import Picture, check_jpeg_tiles, check_strips, claimed_size, find_picture
+from isp.threads import thread_count
+from isp.tiff import Picture, claimed_size, find_picture
 
 logger = logging.getLogger(__name__)
 
 CROPS = ("camera", "active", "full")
+MAX_PIXELS = 400_000_000  # more than any camera's; larger is damage, or a panorama
 _ORIENTATION = {0: 1, 1: 2, 2: 4, 3: 3, 4: 5, 5: 8, 6: 6, 7: 7}  # EXIF's by LibRaw's flip
 
 
@@ -42,7 +46,7 @@ def read_raw(
     source: FilePath | BinaryIO,
     *,
     crop: str = "camera",
-    max_pixels: int = 400_000_000,
+    max_pixels: int = MAX_PIXELS,
     isolate: bool = False,
     accept_damaged: bool = False,
 ) -> Frame:
@@ -88,7 +92,8 @@ def read_raw(
     require_choice("read_raw", "crop", crop, CROPS)
     require(max_pixels >= 1, "read_raw", "max_pixels", max_pixels, "1 or more pixels")
     if isolate or accept_damaged:
-        return _isolated(source, crop=crop, max_pixels=max_pixels, accept_damaged=accept_damaged)
+        options = {"crop": crop, "max_pixels": max_pixels, "accept_damaged": accept_damaged}
+        return _isolated(source, threads=thread_count(), **options)
     sidecar = find_sidecar(source)
     if sidecar is not None:
         return read_headerless(source, **sidecar._asdict())
@@ -112,17 +117,23 @@ def _isolated(source: FilePath | BinaryIO, **options: Any) -> Frame:
     return frame
 
 
-def read_source(file: Source, crop: str, max_pixels: int) -> Frame:
-    """Read a raw file that is open, as `read_raw` does; no sidecar is looked for."""
+def read_source(file: Source, crop: str, max_pixels: int, *, accept_damaged: bool = False) -> Frame:
+    """Read a raw file that is open, as `read_raw` does, but here whatever is accepted, and look for no sidecar."""
     story = read_story(read_exif(file.stream, file.name))
     picture = find_picture(file.stream, file.name)
+    damage: tuple[str, ...] = ()
     if picture is not None:
         check_claim(file, *claimed_size(picture), max_pixels)
-        check_strips(picture, file.size)
-        check_jpeg_tiles(picture, file.stream, file.size)
+        damage = before_decoding(picture, file)
+        settle(file.name, damage, accept=accept_damaged)
     with explained(file, story.camera):
         raw, stored, story = _plain(file, picture, story) or _any(file, story, max_pixels)
-        return _read(raw, stored, file, ask_libraw(story, raw), picture, crop)
+        if picture is not None:
+            empty = after_decoding(picture, stored)
+            settle(file.name, empty, accept=accept_damaged)
+            damage += empty
+        frame = _read(raw, stored, file, ask_libraw(story, raw), picture, crop)
+    return frame.replace(meta=dataclasses.replace(frame.meta, damage=damage)) if damage else frame
 
 
 def _plain(file: Source, picture: Picture | None, story: Story) -> tuple[rawpy.RawPy, NDArray[np.uint16], Story] | None:
@@ -144,9 +155,10 @@ def _plain(file: Source, picture: Picture | None, story: Story) -> tuple[rawpy.R
 
 def _any(file: Source, story: Story, max_pixels: int) -> tuple[rawpy.RawPy, NDArray[np.uint16], Story]:
     """Let LibRaw read the pixels; the array is its own memory and keeps it alive."""
-    raw = identify(file, max_pixels)
-    story = ask_thumbnail(story, raw, file.name)
-    raw.unpack()
+    with fresh_memory():
+        raw = identify(file, max_pixels)
+        story = ask_thumbnail(story, raw, file.name)
+        raw.unpack()
     return raw, raw.raw_image, story
 
 
@@ -181,7 +193,9 @@ def _read(
     )
     highest = black.max() + max(meta.black_rows, default=0.0) + max(meta.black_columns, default=0.0)
     if meta.white <= highest:
-        raise RawError(f"{file.name}: white level {meta.white:g} is not above black {highest:g}; the file is damaged")
+        raise DamagedError(
+            f"{file.name}: white level {meta.white:g} is not above black {highest:g}; the file is damaged"
+        )
     if demosaiced:
         return _demosaiced(stored, meta, black, white, areas, crop)
     border = measure_border(stored, tags.masked if tags else (), meta.cfa, areas.active)

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, NamedTuple
 import rawpy
 from numpy.typing import NDArray
 
-from isp.errors import ParameterError, RawError, printable
+from isp.errors import DamagedError, ParameterError, RawError, printable
 from isp.tiff import is_cut_short
 
 LIBRAW = "LibRaw " + ".".join(map(str, rawpy.libraw_version))
@@ -94,10 +94,10 @@ def taking(stream: BinaryIO, name: str) -> Iterator[Source]:
         If it is empty, or the disk fails while it is read.
     """
     try:
-        size = stream.seek(0, os.SEEK_END)
-        if not size:
+        stream.seek(0)
+        if not stream.read(1):
             raise RawError(f"{name}: is empty (0 bytes); copy it from the card again")
-        yield Source(name, stream, size)
+        yield Source(name, stream, stream.seek(0, os.SEEK_END))
     except OSError as error:
         raise _unreadable(name, error) from error
 
@@ -123,7 +123,8 @@ def _open_path(name: str, path: str | bytes, limit: int) -> BinaryIO:
     if not stat.S_ISREG(status.st_mode):
         raise RawError(f"{name}: is a device or pipe, not a file; give a raw file")
     if status.st_size > limit:
-        raise RawError(f"{name}: has {status.st_size:,} bytes, more than any raw file; raise max_pixels if it is one")
+        size = f"{status.st_size:,} bytes"
+        raise RawError(f"{name}: has {size}, more than any raw file; raise max_pixels (--max-pixels) if it is one")
     return open(path, "rb")
 
 
@@ -166,25 +167,24 @@ def explained(file: Source, camera: str) -> Iterator[None]:
     try:
         yield
     except (rawpy.LibRawError, rawpy.NotSupportedError) as error:
-        raise RawError(f"{file.name}: {_explain(file, error, camera)}") from error
+        raise _explain(file, error, camera) from error
 
 
 def check_claim(file: Source, width: int, height: int, max_pixels: int) -> None:
-    """Raise `RawError` for a size that is too large or that the file's bytes cannot hold."""
+    """Raise `RawError` for a size that is too large, `DamagedError` for one that the file's bytes cannot hold."""
     pixels = width * height
     if pixels <= 0:
-        raise RawError(
+        raise DamagedError(
             f"{file.name}: claims {width} x {height} pixels; the file is damaged, copy it from the card again"
         )
     if file.size < BYTES_PER_PIXEL * pixels:
-        raise RawError(
+        raise DamagedError(
             f"{file.name}: claims {width} x {height} pixels in {file.size:,} bytes, which cannot be; "
             "the file is damaged or cut short, copy it from the card again"
         )
     if pixels > max_pixels:
-        raise RawError(
-            f"{file.name}: has {width} x {height} pixels, over the limit of {max_pixels:,}; raise max_pixels"
-        )
+        size = f"{width} x {height} pixels"
+        raise RawError(f"{file.name}: has {size}, over the limit of {max_pixels:,}; raise max_pixels (--max-pixels)")
 
 
 def _refuse_headerless(file: Source) -> None:
@@ -226,12 +226,27 @@ def _is_text(head: bytes) -> bool:
     return all(c.isprintable() or c in "\t\r\n\f" for c in text)
 
 
-def _explain(file: Source, error: Exception, camera: str) -> str:
+def _explain(file: Source, error: Exception, camera: str) -> RawError:
+    damage = _damage(file, error)
+    if damage is not None:
+        return DamagedError(f"{file.name}: {damage}; copy it from the card again")
+    return RawError(f"{file.name}: {_refusal(error, camera)}")
+
+
+def _damage(file: Source, error: Exception) -> str | None:
+    if isinstance(error, rawpy.LibRawIOError | rawpy.LibRawDataError):
+        return f"is cut short or damaged ({LIBRAW}: {_reason(error)})"
+    if not isinstance(error, rawpy.LibRawFileUnsupportedError | rawpy.LibRawNotImplementedError):
+        return None
+    if is_cut_short(file.stream, file.size):
+        return "is cut short: its directories point beyond its end"
+    if file.part(0, len(_DIRECTORY_LAST)) == _DIRECTORY_LAST:
+        return "is cut short or damaged: its directory, at the end, is missing"
+    return None
+
+
+def _refusal(error: Exception, camera: str) -> str:
     if isinstance(error, rawpy.LibRawFileUnsupportedError | rawpy.LibRawNotImplementedError):
-        if is_cut_short(file.stream, file.size):
-            return "is cut short: its directories point beyond its end; copy it from the card again"
-        if file.part(0, len(_DIRECTORY_LAST)) == _DIRECTORY_LAST:
-            return "is cut short or damaged: its directory, at the end, is missing; copy it from the card again"
         if not camera:
             return f"is of no camera that {LIBRAW} knows, or a finished picture; give the camera's raw file"
         return f"{camera} or its compression is not supported by {LIBRAW}; convert to DNG or upgrade rawpy"
@@ -241,8 +256,6 @@ def _explain(file: Source, error: Exception, camera: str) -> str:
         return f"claims more pixels than {LIBRAW} takes, or is damaged; copy it from the card again"
     if isinstance(error, rawpy.LibRawUnsufficientMemoryError):
         return "does not fit into memory; close other programs or use a larger machine"
-    if isinstance(error, rawpy.LibRawIOError | rawpy.LibRawDataError):
-        return f"is cut short or damaged ({LIBRAW}: {_reason(error)}); copy it from the card again"
     return f"cannot be decoded ({LIBRAW}: {_reason(error)}); copy it from the card again or convert to DNG"
 
 

@@ -1,4 +1,4 @@
-"""Finds the raw picture in a TIFF-based file and checks what it claims; tifffile walks the directories."""
+"""Finds the raw picture in a TIFF-based file and what it claims; tifffile walks the directories."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ import logging
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
-
-from isp.errors import RawError
 
 if TYPE_CHECKING:
     from tifffile import TiffPage
@@ -22,7 +20,6 @@ _MAX_PAGES = 32
 
 # Tags by their number, named as in the TIFF and DNG specifications.
 _SUBFILE, _WIDTH, _LENGTH, _PHOTOMETRIC = 254, 256, 257, 262
-_COMPRESSION, _JPEG, _JPEG_START = 259, (7, 34892), b"\xff\xd8"
 _STRIPS, _STRIP_BYTES, _TILES, _TILE_BYTES, _DNG_VERSION = 273, 279, 324, 325, 50706
 
 
@@ -115,36 +112,6 @@ def _is_raw(page: TiffPage) -> bool:
     return int(photometric) in (_CFA, _LINEAR_RAW) and int(subfile) == 0
 
 
-def check_strips(picture: Picture, size: int) -> None:
-    """Raise `RawError` if strips or tiles of the raw picture lie outside the file of `size` bytes.
-
-    LibRaw reads some of them without looking and the process dies of it.
-    """
-    end = _end(picture.page, picture.name)
-    if end > size:
-        raise RawError(
-            f"{picture.name}: its pixels end at byte {end:,.0f} but the file has only {size:,} bytes; "
-            "it is cut short or damaged, copy it from the card again"
-        )
-
-
-def check_jpeg_tiles(picture: Picture, stream: BinaryIO, size: int) -> None:
-    """Raise `RawError` if a strip or tile of a DNG's JPEG compression does not begin as JPEG does.
-
-    LibRaw leaves such a tile as its memory was: in a process that decoded before, with the last file's pixels.
-    """
-    if not picture.is_dng or picture.integer(_COMPRESSION, 1) not in _JPEG:
-        return
-    own = Picture(picture.name, picture.page, picture.page)
-    starts = [int(start) for start in own.finite(_TILES) or own.finite(_STRIPS)]
-    wrong = [start for start in starts if not (0 <= start < size and _bytes_at(stream, start, 2) == _JPEG_START)]
-    if wrong:
-        raise RawError(
-            f"{picture.name}: {len(wrong)} of {len(starts)} tiles do not begin as JPEG does (the first at byte "
-            f"{wrong[0]:,}); the file is damaged, copy it from the card again"
-        )
-
-
 def _bytes_at(stream: BinaryIO, start: int, count: int) -> bytes:
     stream.seek(start)
     return stream.read(count)
@@ -156,16 +123,22 @@ def is_cut_short(stream: BinaryIO, size: int) -> bool:
         return False
     try:
         pages = _pages(stream)
-        return not pages or any(_end(page, "preview") > size for page in pages)
+        return not pages or any(end_of_pixels(Picture("preview", page, page)) > size for page in pages)
     except Exception:  # as in `find_picture`
         return False
 
 
-def _end(page: TiffPage, name: str) -> float:
-    picture = Picture(name, page, page)  # without the main directory: its strips are another picture's
+def end_of_pixels(own: Picture) -> float:
+    """Return where the last strip or tile of a directory ends.
+
+    Parameters
+    ----------
+    own : Picture
+        Without the main directory, whose strips are another picture's.
+    """
     pairs = [
-        *zip(picture.numbers(_STRIPS), picture.numbers(_STRIP_BYTES), strict=False),
-        *zip(picture.numbers(_TILES), picture.numbers(_TILE_BYTES), strict=False),
+        *zip(own.numbers(_STRIPS), own.numbers(_STRIP_BYTES), strict=False),
+        *zip(own.numbers(_TILES), own.numbers(_TILE_BYTES), strict=False),
     ]
     return max((offset + count for offset, count in pairs), default=0.0)
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from .command import KDC, REAL, error_line, half, names, run
-from .dng_files import write_dng
+from .dng_files import lossless_tiles, write_dng
 from .paths import SAMPLES, shared
 
 posix = pytest.mark.skipif(os.name != "posix", reason="POSIX only")
@@ -259,6 +259,49 @@ def test_shared_killers_kill_nothing(tmp_path, name):
     answer = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert answer.returncode == 1 and name in answer.stderr and "Traceback" not in answer.stderr, answer.stderr
     assert names(tmp_path / "out") == []
+
+
+def broken_dng(path, *, broken=True):
+    """A DNG of six tiles the last of which, if broken, cannot be decoded."""
+    pixels = np.random.default_rng(0).integers(100, 16000, (128, 192)).astype(np.uint16)
+    tiles = lossless_tiles(pixels, (64, 64))
+    last = tiles.blobs[-1][:4] + bytes(1000) if broken else tiles.blobs[-1]
+    write_dng(path, pixels, tiles=tiles._replace(blobs=(*tiles.blobs[:-1], last)))
+
+
+def test_a_damaged_file_is_converted_when_that_is_asked_for(tmp_path):
+    broken_dng(tmp_path / "a.dng")
+    assert "1 of 6 tiles came out empty" in refused(tmp_path / "a.dng", tmp_path)
+    result = half(tmp_path / "a.dng", "-d", tmp_path / "out", "--accept-damaged")
+    assert result.exit_code == 0 and "warning: " in result.output and names(tmp_path / "out") == ["a.jpg"]
+
+
+def test_of_several_files_a_damaged_one_is_named(tmp_path):
+    broken_dng(tmp_path / "b.dng")
+    for name in ("a.dng", "c.dng"):
+        broken_dng(tmp_path / name, broken=False)
+    result = half(tmp_path, "-d", tmp_path / "out")
+    assert result.exit_code == 1 and names(tmp_path / "out") == ["a.jpg", "c.jpg"]
+    assert "b.dng: 1 of 6 tiles came out empty" in error_line(result)
+    result = half(tmp_path, "-d", tmp_path / "all", "--accept-damaged")
+    assert result.exit_code == 0 and names(tmp_path / "all") == ["a.jpg", "b.jpg", "c.jpg"]
+    one = half(tmp_path / "a.dng", "-d", tmp_path / "one")  # in process
+    assert one.exit_code == 0
+    pictures = [(tmp_path / folder / "a.jpg").read_bytes() for folder in ("out", "all", "one")]
+    assert len(set(pictures)) == 1
+
+
+def test_several_files_that_kill_libraw(tmp_path):
+    killers = [shared(f"raws/killers/{name}") for name in ("segfault_dc120.KDC", "hang_30000x30000.dng")]
+    result = half(KDC, *killers, "-d", tmp_path / "out", "--accept-damaged")
+    assert result.exit_code == 1 and names(tmp_path / "out") == ["dc50_0008.jpg"]
+    assert all(f"{killer}: " in result.output for killer in killers)
+
+
+def test_a_limit_of_pixels(tmp_path):
+    for files in ([KDC], [KDC, SAMPLES / "dc120_3910.KDC"]):
+        result = half(*files, "-d", tmp_path / "out", "--max-pixels", "390000")
+        assert result.exit_code == 1 and result.output.count("raise max_pixels (--max-pixels)") == len(files)
 
 
 @pytest.mark.parametrize(

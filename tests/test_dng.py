@@ -8,10 +8,9 @@ import pytest
 import tifffile
 
 from isp.dng import read_dng
-from isp.errors import RawError
 from isp.frame import Rectangle
 from isp.raw import read_raw
-from isp.tiff import check_strips, find_picture, is_cut_short
+from isp.tiff import end_of_pixels, find_picture, is_cut_short
 
 from .dng_files import fix_vignette_radial, gain_map, opcode_list, write_dng
 from .paths import SAMPLES, shared
@@ -123,10 +122,9 @@ def test_what_is_no_tiff_or_no_raw_has_no_picture():
 
 def test_strips_outside_the_file(content):
     file = content()
-    check_strips(find_picture(io.BytesIO(file), "a.dng"), len(file))
+    assert 0.9 * len(file) < end_of_pixels(find_picture(io.BytesIO(file), "a.dng")) <= len(file)
     assert not is_cut_short(io.BytesIO(file), len(file))
-    with pytest.raises(RawError, match=r"a\.dng: its pixels end at byte 1,000,008 but the file has only"):
-        check_strips(find_picture(io.BytesIO(content(StripByteCounts=1_000_000)), "a.dng"), len(file))
+    assert end_of_pixels(find_picture(io.BytesIO(content(StripByteCounts=1_000_000)), "a.dng")) == 1_000_008
     assert is_cut_short(io.BytesIO(content(StripByteCounts=1_000_000)), len(file))
     assert not is_cut_short(io.BytesIO(b"no TIFF"), 7)
 

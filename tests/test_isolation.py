@@ -19,15 +19,15 @@ import numpy as np
 import pytest
 
 from isp.errors import ChildError, ParameterError, RawError
-from isp.headerless import Layout
-from isp.isolation import child, forked, read_isolated, stop
+from isp.headerless import Layout, find_sidecar
+from isp.isolation import child, forked, read_isolated, reader, spawned, stop
 from isp.isolation.messages import Request
 from isp.raw import read_raw
 
 from .dng_files import write_dng
 from .paths import BAYER_SAMPLES, BAYER_SHARED, SAMPLES, shared
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the server forks")
+pytestmark = pytest.mark.skipif(not reader.FORKS, reason="the server forks")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
 SMALL, LONG = SAMPLES / "dc50_0008.KDC", SAMPLES / "g2_0304.CRW"
@@ -360,7 +360,7 @@ def test_the_same_isp_as_the_callers(tmp_path):
     """One that is loaded from a place that no path names any more, and marked."""
     shutil.copytree(Path(__file__).parents[1] / "isp", tmp_path / "isp", ignore=shutil.ignore_patterns("__pycache__"))
     with (tmp_path / "isp" / "raw.py").open("a") as file:
-        file.write("\nread_source_ = read_source\ndef read_source(*a):\n    raise RawError('the copy')\n")
+        file.write("\nread_source_ = read_source\ndef read_source(*a, **k):\n    raise RawError('the copy')\n")
     code = f"import sys; sys.path.insert(0, {str(tmp_path)!r})\nimport isp.isolation\nsys.path.pop(0)\n" + READ
     assert "RawError: the copy" in python(code, SMALL).stderr
 
@@ -442,9 +442,9 @@ def test_a_file_that_changes_while_it_is_read(tmp_path, monkeypatch):
     path = tmp_path / "a.KDC"
     shutil.copy(SMALL, path)
 
-    def touch(*arguments):
+    def touch(*arguments, **options):
         os.utime(path, (1, 1))
-        return read_source(*arguments)
+        return read_source(*arguments, **options)
 
     read_source = child.read_source
     monkeypatch.setattr(child, "read_source", touch)
@@ -456,7 +456,7 @@ def test_a_file_that_changes_while_it_is_read(tmp_path, monkeypatch):
 
 
 def test_a_bug_is_not_hidden(monkeypatch):
-    def fail(*_):
+    def fail(*_, **__):
         raise KeyError("a bug")
 
     monkeypatch.setattr(child, "read_source", fail)
@@ -466,7 +466,7 @@ def test_a_bug_is_not_hidden(monkeypatch):
 
 
 def test_memory_that_is_not_granted(monkeypatch):
-    def fail(*_):
+    def fail(*_, **__):
         raise MemoryError
 
     monkeypatch.setattr(child, "read_source", fail)
@@ -480,3 +480,54 @@ def test_logging_is_as_before(monkeypatch):
     with SMALL.open("rb") as file:
         child.answer(request(SMALL), file)
     assert before == (logging.getLogger("isp").propagate, logging.getLogger("isp").handlers)
+
+
+# ----------------------------------------------------------------------------------------------- where nothing can fork
+
+
+@pytest.fixture
+def spawning(monkeypatch):
+    monkeypatch.setattr(reader, "FORKS", False)
+    yield
+    spawned.stop()
+
+
+@pytest.mark.parametrize("path", [SMALL, LONG, SAMPLES / "DSC_1339_768x512_rggb.raw"])
+def test_a_spawned_child_reads_the_same(spawning, path, tmp_path):
+    for _ in range(2):
+        reading = read_isolated(path)
+        check_same(reading.frame, read_raw(path))
+    assert reading.sha256 == read_isolated(io.BytesIO(path.read_bytes()), headerless=find_sidecar(path)).sha256
+    copy = os.path.join(os.fsencode(tmp_path), b"\xff.KDC")
+    shutil.copy(SMALL, copy)
+    assert read_isolated(copy).frame.meta.name.endswith("\\xff.KDC")
+
+
+def test_a_spawned_childs_errors_are_the_same(spawning):
+    for source in (SAMPLES / "README.md", "absent.nef"):
+        with pytest.raises(RawError) as expected:
+            read_raw(source)
+        with pytest.raises(RawError) as found:
+            read_isolated(source)
+        assert str(found.value) == str(expected.value)
+
+
+@pytest.mark.parametrize(("number", "kind"), [(signal.SIGSEGV, "crash"), (signal.SIGKILL, "memory")])
+def test_how_a_spawned_child_ends_is_told(spawning, monkeypatch, number, kind):
+    monkeypatch.setattr(spawned, "pack", lambda request: os.kill(max(p.pid for p in spawned._at_work), number) or b"")
+    with pytest.raises(ChildError) as caught:
+        read_isolated(SMALL)
+    assert caught.value.kind == kind
+
+
+def test_a_spawned_child_that_takes_too_long(spawning, monkeypatch):
+    monkeypatch.setattr(spawned, "longest", lambda size: 0.001)
+    with pytest.raises(ChildError, match="takes too long to decode") as caught:
+        read_isolated(LONG)
+    assert caught.value.kind == "timeout"
+
+
+def test_stopping_spawned_children(spawning, monkeypatch):
+    monkeypatch.setattr(spawned, "pack", lambda request: spawned.stop() or b"")
+    with pytest.raises(ChildError, match="it was stopped"):
+        read_isolated(LONG)

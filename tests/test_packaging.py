@@ -46,6 +46,7 @@ def test_the_wheel_installs_isp_and_isp_cli_and_nothing_else(wheel):
     assert {"isp/py.typed", "isp/icc/srgb.icc", "isp/icc/linear.icc"} <= inside
     assert {f"isp/icc/{path.name}" for path in ROOT.glob("isp/icc/*.icc")} <= inside
     assert {f"isp/denoisers/cnn/cnn.{kind}" for kind in ("npz", "md")} <= inside
+    assert "isp/batch/report.html.jinja" in inside
 
 
 def test_the_wheel_works_in_a_fresh_environment(wheel, tmp_path):

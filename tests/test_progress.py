@@ -21,12 +21,12 @@ from isp.batch.item import Item, Result
 from isp_cli.progress import Progress
 def result(name, *rest, **more):
     return Result(Item(Path("in", name + ".NEF"), Path("out", name + ".jpg"), name + ".jpg"), *rest, **more)
-results = [result(f"s{n}", "skipped", "done before") for n in range(3000)]
-results.append(result("old", "skipped", "failed before: LibRaw crashed"))
+results = [result(f"s{n}", "skipped", "done before", ("told already",), attempts=0) for n in range(3000)]
+results.append(result("old", "failed", "LibRaw crashed (failed before; --retry-failed tries again)", attempts=0))
 results.append(result("a", "done", "new", seconds={"read": 0.5, "write": 0.25}, megapixels=12))
 results.append(result("b", "failed", "in/b.NEF: LibRaw crashed (signal 11)"))
 results.append(result("c", "damaged", "3 of 24 tiles lie outside the file"))
-results.append(result("d", "blocked", "out/d.jpg is not ours"))
+results.append(result("d", "blocked", "out/d.jpg is not ours", attempts=0))
 results.append(result("e", "done", "new", ("e.NEF: no colour matrix",), megapixels=12, attempts=2))
 results.append(result("x\\n\\x1b[31m\\udcff" + 60 * "y", "failed", "no such file"))
 with Progress(len(results) + 5, quiet="quiet" in sys.argv) as progress:
@@ -73,6 +73,7 @@ def bars(shown):
 def test_plain_lines():
     shown = lines()
     assert shown[:-1] == [
+        "error: [3,001/3,012] in/old.NEF: LibRaw crashed (failed before; --retry-failed tries again)",
         "[3,002/3,012] in/a.NEF -> out/a.jpg (0.75 s)",
         "error: [3,003/3,012] in/b.NEF: LibRaw crashed (signal 11)",
         "damaged: [3,004/3,012] in/c.NEF: 3 of 24 tiles lie outside the file",
@@ -81,19 +82,18 @@ def test_plain_lines():
         "[3,006/3,012] in/e.NEF -> out/e.jpg (0.00 s, try 2)",
         rf"error: [3,007/3,012] in/x\n\x1b[31m\xff{60 * 'y'}.NEF: no such file",
     ]
-    skipped = "3,001 skipped (3,000 done before, 1 failed before)"
-    assert shown[-1].startswith(f"2 done, {skipped}, 2 failed, 1 damaged, 1 blocked, 5 left in ")
+    assert shown[-1].startswith("2 done, 3,000 skipped (done before), 3 failed, 1 damaged, 1 blocked, 5 left in ")
     assert shown[-1].endswith(" MP/s")
 
 
 def test_quiet_says_only_what_failed():
-    assert [line.split()[0] for line in lines("quiet")] == ["error:", "damaged:", "blocked:", "error:"]
+    assert [line.split()[0] for line in lines("quiet")] == ["error:", "error:", "damaged:", "blocked:", "error:"]
 
 
 @posix
 def test_quiet_on_a_terminal_has_no_bar():
     shown = on_terminal("quiet")
-    assert b"\r\n" in shown and shown.count(b"\r") == shown.count(b"\n") == 4 and b"left" not in shown
+    assert b"\r\n" in shown and shown.count(b"\r") == shown.count(b"\n") == 5 and b"left" not in shown
 
 
 @posix
@@ -107,7 +107,7 @@ def test_a_bar_with_the_failures_above_it(columns):
     states = bars(shown)
     assert 5 <= len(states) < 60 and max(map(len, states)) <= columns
     assert ("█" in "".join(states)) == (columns >= 60)
-    assert text.rstrip().splitlines()[-1].split("\r")[-1].startswith("2 done, 3,001 skipped")
+    assert text.rstrip().splitlines()[-1].split("\r")[-1].startswith("2 done, 3,000 skipped")
 
 
 @posix
@@ -147,7 +147,7 @@ def test_the_time_left_is_foretold_from_what_was_computed(monkeypatch):
     with Progress(1000, quiet=True) as shown:
         for status, seconds in [("skipped", 0.001)] * 500 + [("done", 2.0)] * 10 + [("skipped", 0.001)] * 390:
             clock.now += seconds
-            shown.add(Result(item, status, megapixels=24.0))
+            shown.add(Result(item, status, megapixels=24.0, attempts=int(status == "done")))
         assert shown._state() == "3 min 20 s left, 12 MP/s, 890 skipped"  # 100 left, 2 s each
         assert shown.summary() == "10 done, 890 skipped (done before), 100 left in 21 s, 12 MP/s"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from typing import NamedTuple
 
 from isp.batch.item import Item, Status
@@ -72,12 +73,14 @@ def decide(item: Item, wanted: Wanted, receipts: Receipts, rules: Rules) -> Deci
     """Return what is to be done with an item.
 
     Done means: the receipt tells of the same raw file, the same recipe, output and versions, and the picture is there
-    with the size that the receipt tells. A picture that is not as a receipt or an intent tells is not ours, and is only
-    replaced if the rules say so.
+    with the size that the receipt tells. A picture that is not as a receipt tells is not ours, and is only replaced if
+    the rules say so.
     """
-    receipt = receipts.read(item)
+    receipt = _latest(item, receipts)
     why = _why(item, wanted, receipt, rules)
     present = os.path.lexists(item.target)
+    if present and (trouble := _in_the_way(item)):
+        return Decision("blocked", trouble, receipt=receipt)
     if receipt is not None and why is None and receipt.status != "done":
         if not rules.retry_failed and not (receipt.status == "damaged" and rules.accept_damaged):
             return Decision("skipped", f"{receipt.reason} ({receipt.status} before; {_AGAIN})", receipt=receipt)
@@ -94,10 +97,33 @@ def decide(item: Item, wanted: Wanted, receipts: Receipts, rules: Rules) -> Deci
             why = "picture changed"
     if not present or rules.overwrite:
         return Decision("todo", why, present, receipt)
-    known = (receipt.picture if receipt else None, receipts.intended(item))
-    if any(picture is not None and _is(item, picture, _differs(item, picture)) for picture in known):
+    picture = receipt.picture if receipt else None
+    if picture is not None and _is(item, picture, _differs(item, picture)):
         return Decision("todo", why, True, receipt)
     return Decision("blocked", "a file that the batch did not make has its name; --overwrite replaces it")
+
+
+def _latest(item: Item, receipts: Receipts) -> Receipt | None:
+    """Return an item's receipt: that of the picture which is there, even if its writer died before it kept it."""
+    receipt, intents = receipts.read(item), receipts.intents(item)
+    if not intents or (receipt is not None and is_in_place(item, receipt)):
+        return receipt
+    return next((intent for intent in intents if is_in_place(item, intent)), receipt)
+
+
+def is_in_place(item: Item, receipt: Receipt) -> bool:
+    """Whether the picture is there, byte by byte, that a receipt tells of."""
+    return receipt.picture is not None and _is(item, receipt.picture, True)
+
+
+def _in_the_way(item: Item) -> str | None:
+    """Return what lies under the picture's name if no picture may ever replace it."""
+    try:
+        if not stat.S_ISREG(os.stat(item.target).st_mode):
+            return "a folder or a device has its name; choose another folder for the pictures"
+    except (OSError, ValueError):
+        pass
+    return None
 
 
 def _why(item: Item, wanted: Wanted, receipt: Receipt | None, rules: Rules) -> str | None:
@@ -121,7 +147,7 @@ def _is_same(item: Item, known: Input | None, rules: Rules) -> bool:
         now = look(item.source)
         if known is None:
             return False
-        if now.size != known.size:
+        if (now.size, now.sidecar) != (known.size, known.sidecar):
             return False
         if now[1:] == known[1:] and not rules.checksum:
             return True

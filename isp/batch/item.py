@@ -57,7 +57,7 @@ class Result:
     thumbnail : bytes
         A small JPEG of what was written; empty if nothing was.
     attempts : int
-        Tries that it took.
+        Tries that it took; 0 if nothing was to be tried.
     """
 
     item: Item

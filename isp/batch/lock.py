@@ -11,12 +11,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from isp.atomic import atomic_file, is_alive
+from isp.atomic import atomic_file, is_alive, machine
 from isp.batch.receipts import FOLDER, make_folder
 from isp.errors import LockedError, StorageError, WriteError, printable
 
 _BEAT = 10.0  # seconds between signs of life
-_DEAD = 60.0  # without one, for a run on another machine
+_DEAD = 60.0  # without one: on another machine, or another process has the number now
 
 
 @contextlib.contextmanager
@@ -42,7 +42,7 @@ def locked(out: Path, *, join: bool) -> Iterator[bool]:
             raise LockedError(f"{printable(out)}: another isp batch is at work there ({_holder(path)}); give --join")
         yield False
         return
-    over = threading.Event()
+    over, content = threading.Event(), _content(path)
     beating = threading.Thread(target=_beat, args=(path, over), name="isp-lock", daemon=True)
     beating.start()
     try:
@@ -50,11 +50,13 @@ def locked(out: Path, *, join: bool) -> Iterator[bool]:
     finally:
         over.set()
         with contextlib.suppress(OSError):
-            path.unlink()
+            if _content(path) == content:  # else it was taken from us, as when this machine slept
+                path.unlink()
 
 
 def _take(path: Path) -> bool:
-    content = json.dumps({"machine": platform.node(), "pid": os.getpid()}).encode("ascii")
+    who = {"machine": platform.node(), "processes": machine(), "pid": os.getpid(), "thread": threading.get_ident()}
+    content = json.dumps(who).encode("ascii")
     for _ in range(2):
         try:
             with atomic_file(path) as file:
@@ -75,11 +77,18 @@ def _is_stale(path: Path) -> bool:
     """Whether the run that holds a lock is dead."""
     try:
         held = json.loads(path.read_bytes())
-        if held["machine"] == platform.node():
-            return not is_alive(int(held["pid"]))
+        if held["processes"] == machine() and not is_alive(int(held["pid"])):
+            return True
         return time.time() - path.stat().st_mtime > _DEAD
     except (OSError, ValueError, KeyError, TypeError):
         return True
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
 
 
 def _holder(path: Path) -> str:

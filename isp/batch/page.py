@@ -12,20 +12,24 @@ from itertools import groupby
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+from markupsafe import Markup, escape
+
 from isp.batch.item import Result
 from isp.batch.report import Run
 from isp.batch.units import duration, size
 from isp.errors import printable
 
-THUMBNAILS = 2000  # about 20 MB of page, which a telephone still opens; the other pictures are a list
+THUMBNAILS = 2000  # up to 30 MB of page, which opens in a second; the other pictures are a list
 SLOWEST, SHOWN = 10, 20
+MANY = 200  # pictures of a page that lays out only what is seen
 STEPS = ("read", "compute", "write")
 _TROUBLES = {
     "failed": ("Failed", "No picture was made."),
-    "failed before": ("Failed before", "Not tried again, for nothing has changed; --retry-failed does."),
-    "damaged": ("Damaged", "The raw file can be read but is known to be damaged; --accept-damaged writes it anyway."),
+    "failed before": ("Failed before", "Nothing has changed since: not tried again.", "--retry-failed", "does."),
+    "damaged": ("Damaged", "Readable, but known to be damaged: not written.", "--accept-damaged", "writes them."),
+    "damaged before": ("Damaged before", "Nothing has changed since.", "--accept-damaged", "writes them."),
     "blocked": ("Blocked", "A file is in the way that the batch did not make; it was left as it is."),
-    "warnings": ("Warnings", "The picture was made; look at it."),
+    "warnings": ("Warnings", "These pictures were made; look at them."),
 }
 
 
@@ -36,6 +40,16 @@ class Entry(NamedTuple):
     name: str
     note: str
     link: str = ""
+
+
+class Section(NamedTuple):
+    """A kind of trouble: its colour, what it is called, and an option that would do otherwise."""
+
+    tone: str
+    title: str
+    text: tuple[str, ...]
+    files: int
+    groups: list[Group]
 
 
 class Group(NamedTuple):
@@ -88,10 +102,11 @@ def render(results: list[Result], run: Run, folder: str, *, mark: str) -> Iterat
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
-    environment.filters |= {"printable": printable, "duration": duration}
+    environment.filters |= {"printable": printable, "duration": duration, "breakable": _breakable}
     template = environment.from_string(resources.files("isp.batch").joinpath("report.html.jinja").read_text("utf-8"))
     done = [result for result in results if result.status == "done"]
-    pictures = [result for result in done if result.thumbnail][:THUMBNAILS]
+    there = [*done, *(result for result in results if result.status == "skipped")]  # if not all are shown, the new ones
+    pictures = sorted([result for result in there if result.thumbnail][:THUMBNAILS], key=_folder_first)
     shown = {id(result) for result in pictures}
     stream = template.stream(
         mark=mark,
@@ -103,18 +118,25 @@ def render(results: list[Result], run: Run, folder: str, *, mark: str) -> Iterat
         full=duration(_full(done)),
         pictures=_cards(pictures, folder, _full(done)),
         pictures_count=len(pictures),
-        unseen=[_entry(result, folder=folder) for result in done if id(result) not in shown],
-        before=[_entry(result, folder=folder) for result in results if _status(result) == "skipped"],
+        earlier=any(not result.attempts for result in pictures),
+        unseen=[_entry(result, folder=folder) for result in there if id(result) not in shown],
         limit=SHOWN,
         thumbnails=THUMBNAILS,
+        many=len(pictures) > MANY,
     )
     stream.enable_buffering(100)
     return iter(stream)
 
 
 def _status(result: Result) -> str:
-    """Return the status, where one that failed in an earlier run does not count as done before."""
-    return "failed before" if result.status == "skipped" and result.reason.startswith("failed") else result.status
+    """Return the status, where those that an earlier run could not do count for themselves."""
+    earlier = not result.attempts and result.status in ("failed", "damaged")
+    return f"{result.status} before" if earlier else result.status
+
+
+def _folder_first(result: Result) -> tuple[bytes, bytes]:
+    folder, name = os.path.split(os.fsencode(result.item.relative))
+    return folder, name
 
 
 def _headline(results: list[Result], run: Run) -> dict[str, Any]:
@@ -125,18 +147,20 @@ def _headline(results: list[Result], run: Run) -> dict[str, Any]:
     megapixels, written = sum(r.megapixels for r in done), sum(r.bytes_written for r in done)
     numbers = [("made", f"{counts['done']:,}", "done")]
     numbers += [("done before", f"{counts['skipped']:,}", "skipped")] if counts["skipped"] else []
-    troubles = ("failed", "failed before", "damaged", "blocked")
+    troubles = ("failed", "failed before", "damaged", "damaged before", "blocked")
     numbers += [(trouble, f"{counts[trouble]:,}", trouble.split()[0]) for trouble in troubles if counts[trouble]]
     numbers += [("left", f"{left:,}", "left")] if left else []
     doubtful = sum(bool(result.warnings) for result in results)
     numbers += [("with warnings", f"{doubtful:,}", "warnings")] if doubtful else []
-    numbers += [("time", duration(run.seconds), "")]
-    numbers += [("speed", f"{megapixels / max(run.seconds, 1e-3):,.0f} MP/s", "")] if done else []
-    numbers += [("written", size(written), "")] if written else []
+    facts = [duration(run.seconds)]
+    if done:
+        speed = megapixels / max(run.seconds, 1e-3)
+        facts += [f"{speed:,.1f} megapixels per second", f"{size(written)} written"]
     shares = {**counts, "left": left}
-    order = ("done", "skipped", "left", "blocked", "damaged", "failed before", "failed")
+    order = ("done", "skipped", "left", "blocked", "damaged before", "damaged", "failed before", "failed")
     return {
         "title": _title(there, run.total),
+        "facts": ", ".join(facts),
         "numbers": numbers,
         "shares": [(name.split()[0], 100 * shares[name] / run.total, name) for name in order if shares.get(name)],
     }
@@ -150,18 +174,29 @@ def _title(there: int, total: int) -> str:
     return f"{there:,} of {total:,} pictures are there."
 
 
-def _sections(results: list[Result]) -> list[tuple[str, str, str, int, list[Group]]]:
-    """Return what went wrong: name, title, explanation, number and groups of each kind of trouble."""
+def _sections(results: list[Result]) -> list[Section]:
+    """Return what went wrong."""
     said: dict[str, list[tuple[Result, str]]] = {name: [] for name in _TROUBLES}
     for result in results:
         if _status(result) in said:
-            said[_status(result)].append((result, result.reason.removeprefix("failed before: ")))
+            said[_status(result)].append((result, _reason(result)))
         said["warnings"] += [(result, warning) for warning in result.warnings]
     return [
-        (name.split()[0], *_TROUBLES[name], len({id(result) for result, _ in pairs}), _groups(pairs))
+        Section(
+            name.split()[0],
+            _TROUBLES[name][0],
+            _TROUBLES[name][1:],
+            len({id(result) for result, _ in pairs}),
+            _groups(pairs),
+        )
         for name, pairs in said.items()
         if pairs
     ]
+
+
+def _reason(result: Result) -> str:
+    """Return why, without the ``(failed before; ..)`` behind it that the section says."""
+    return result.reason.rpartition(" (")[0] if _status(result).endswith(" before") else result.reason
 
 
 def _groups(pairs: list[tuple[Result, str]]) -> list[Group]:
@@ -184,11 +219,11 @@ def _groups(pairs: list[tuple[Result, str]]) -> list[Group]:
 
 
 def _without_name(result: Result, text: str) -> str:
-    """Return what is said of a file without its name before it, which the list shows anyway."""
-    line, path = printable(text), printable(result.item.source)
-    for name in (path, printable(result.item.source.name)):
-        line = line.removeprefix(f"{name}: ")
-    return line.replace(path, printable(result.item.source.name)) or "no reason given"
+    """Return what is said of a file without its name, or its picture's, before it: the list shows the name anyway."""
+    line = printable(text)
+    for path in (result.item.source, result.item.target, result.item.source.name):
+        line = line.removeprefix(f"{printable(path)}: ")
+    return line or "no reason given"
 
 
 def _entry(result: Result, *, note: str = "", folder: str | None = None) -> Entry:
@@ -199,6 +234,11 @@ def _entry(result: Result, *, note: str = "", folder: str | None = None) -> Entr
     return Entry(
         printable(below) + "/" if below else "", printable(name), " · ".join(filter(None, (note, tries))), link
     )
+
+
+def _breakable(name: str) -> Markup:
+    """Return a name as HTML that breaks where a reader would break it."""
+    return Markup(re.sub(r"([_-])", r"\1<wbr>", str(escape(name))))
 
 
 def _link(target: str, folder: str) -> str:
@@ -216,7 +256,7 @@ def _cards(results: Iterable[Result], folder: str, full: float) -> Iterator[Card
         yield Card(
             _entry(result, folder=folder),
             base64.b64encode(result.thumbnail).decode(),
-            f"{result.megapixels:.3g} MP",
+            f"{result.megapixels:.1f} MP",
             _bar(result, full),
             "\n".join(map(printable, result.warnings)),
         )
@@ -224,7 +264,7 @@ def _cards(results: Iterable[Result], folder: str, full: float) -> Iterator[Card
 
 def _slowest(done: list[Result]) -> list[tuple[Entry, Bar, str]]:
     slowest = sorted(done, key=_total, reverse=True)[:SLOWEST]
-    return [(_entry(r), _bar(r, _total(slowest[0])), f"{r.megapixels:.3g} MP") for r in slowest if _total(r) > 0]
+    return [(_entry(r), _bar(r, _total(slowest[0])), f"{r.megapixels:.1f} MP") for r in slowest if _total(r) > 0]
 
 
 def _steps(done: list[Result]) -> list[tuple[str, str, float]]:
@@ -237,9 +277,9 @@ def _steps(done: list[Result]) -> list[tuple[str, str, float]]:
 def _bar(result: Result, full: float) -> Bar:
     times = [result.seconds.get(step, 0.0) for step in STEPS]
     scale = 100 / max(full, sum(times), 1e-9)
-    text = ", ".join(f"{step} {duration(time)}" for step, time in zip(STEPS, times, strict=True))
+    text = ", ".join(f"{step} {duration(time)}" for step, time in zip(STEPS, times, strict=True) if any(times))
     ends = tuple(round(scale * sum(times[: n + 1]), 1) for n in range(len(STEPS)))
-    return Bar(ends, text, duration(sum(times)))
+    return Bar(ends, text, duration(sum(times)) if text else "before")
 
 
 def _total(result: Result) -> float:

@@ -1,7 +1,8 @@
 """What a batch remembers: one small file per item, written after its picture, and no other state.
 
-Below the pictures' folder lie ``.isp/receipts/<ab>/<key>.json``, and for as long as a picture is being put in its place
-``.isp/intents/<key>.json``: what will lie there. So a picture whose writer died before the receipt is known as ours.
+Below the pictures' folder lie ``.isp/receipts/<ab>/<key>.json``. A receipt is written before the picture takes its
+name, as an intent in ``.isp/intents``, and moved to its place after that: so a picture whose writer died between the
+two is known as ours, and as done.
 """
 
 from __future__ import annotations
@@ -11,26 +12,38 @@ import contextlib
 import dataclasses
 import hashlib
 import json
+import os
+import stat
+import types
+import typing
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
-from isp.atomic import atomic_file
+from isp.atomic import atomic_file, temporary_name
 from isp.batch.item import Item
 from isp.batch.recipe import Wanted
 from isp.errors import StorageError, printable
 
-FOLDER = ".isp"
+FOLDER, INTENT = ".isp", "intent"
 _VERSION = 1
+_STATUSES = ("done", "failed", "damaged")
+
+Kind = TypeVar("Kind")
 
 
 class Input(NamedTuple):
-    """A raw file as it was read: SHA-256 of its bytes, and by what one sees at a glance that it is still the same."""
+    """A raw file as it was read: SHA-256 of its bytes, and by what one sees at a glance that it is still the same.
+
+    And the SHA-256 of the sidecar that tells what a headerless file does not say; empty if there is none.
+    """
 
     sha256: str
     size: int
     mtime_ns: int
     inode: int
+    sidecar: str = ""
 
 
 class Picture(NamedTuple):
@@ -58,7 +71,7 @@ class Receipt:
     reason : str
         Of a failure.
     picture : Picture or None
-        What was written.
+        What was written; of a failure, what was written before, which still lies there.
     warnings, seconds, megapixels, thumbnail, attempts
         As of `Result`.
     """
@@ -77,9 +90,19 @@ class Receipt:
 
 
 def look(path: Path) -> Input:
-    """Return what one sees of a file without reading it; the hash is empty."""
+    """Return what one sees of a file without reading it; the hash is empty.
+
+    Raises
+    ------
+    OSError, ValueError
+        If there is no such file.
+    """
     status = path.stat()
-    return Input("", status.st_size, status.st_mtime_ns, status.st_ino)
+    if not stat.S_ISREG(status.st_mode):  # to hash a pipe or a device could take for ever
+        raise ValueError(f"{printable(path)} is not a file")
+    sidecar = path.with_name(path.name + ".toml")
+    told = sha256(sidecar) if sidecar.is_file() else ""
+    return Input("", status.st_size, status.st_mtime_ns, status.st_ino, told)
 
 
 def sha256(path: Path) -> str:
@@ -106,47 +129,78 @@ class Receipts:
         return _receipt(_load(self._path(item)))
 
     def write(self, item: Item, receipt: Receipt) -> None:
-        """Keep a receipt; what was intended is fulfilled."""
-        table = dataclasses.asdict(receipt) | {"version": _VERSION, "item": item.relative}
-        table["input"] = receipt.input and receipt.input._asdict()
-        table["wanted"] = receipt.wanted._asdict()
-        table["picture"] = receipt.picture and receipt.picture._asdict()
-        table["thumbnail"] = base64.b64encode(receipt.thumbnail).decode()
-        _store(self._path(item), table)
-        self.forget_intent(item)
+        """Keep a receipt."""
+        _store(self._path(item), _table(item, receipt))
 
-    def intend(self, item: Item, receipt: Receipt) -> None:
-        """Say what will lie under an item's name, just before it does."""
-        assert receipt.picture is not None
-        _store(self._intent(item), receipt.picture._asdict())
+    @contextlib.contextmanager
+    def intended(self, item: Item, receipt: Receipt) -> Iterator[None]:
+        """Keep a receipt for what happens in the block: should this process end meanwhile, it can be found."""
+        intent = self._intents / temporary_name(item.key, INTENT)
+        _store(intent, _table(item, receipt))
+        try:
+            yield
+        except BaseException:
+            with contextlib.suppress(OSError):
+                intent.unlink()
+            raise
+        try:
+            self.adopt(item, intent)
+        except FileNotFoundError:  # somebody took this process for dead
+            self.write(item, receipt)
 
-    def intended(self, item: Item) -> Picture | None:
-        """Return what was about to be put in place when a writer died."""
-        table = _load(self._intent(item))
-        with contextlib.suppress(TypeError):
-            return None if table is None else Picture(**table)
-        return None
+    def intents(self, item: Item) -> list[Receipt]:
+        """Return the receipts of writers that have not kept them yet, or have died before they could."""
+        found = (_receipt(_load(path)) for path in self._intents.glob(f".{item.key}.*.{INTENT}"))
+        return [receipt for receipt in found if receipt is not None]
 
-    def forget_intent(self, item: Item) -> None:
-        """Remove what was intended."""
-        with contextlib.suppress(OSError):
-            self._intent(item).unlink()
+    def all_intents(self) -> list[tuple[Path, str | None, Receipt | None]]:
+        """Return the files of all intents, for which picture each is, and its receipt; None where that is damaged."""
+        tables = [(path, _load(path)) for path in self._intents.glob(f".*.{INTENT}")]
+        return [(path, _name(table), _receipt(table)) for path, table in tables]
+
+    def adopt(self, item: Item, intent: Path) -> None:
+        """Keep as a receipt what was intended and has been done.
+
+        Raises
+        ------
+        FileNotFoundError
+            If the intent is not there.
+        StorageError
+            If the disk does not let us.
+        """
+        make_folder(self._path(item).parent)
+        try:
+            os.replace(intent, self._path(item))
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise StorageError(f"cannot write {printable(self._path(item))}: {error.strerror}") from error
 
     def keys(self) -> set[str]:
         """Return the keys of all items that have a receipt."""
         return {path.stem for path in self._receipts.glob("??/*.json")}
 
     def name(self, key: str) -> str | None:
-        """Return the picture's path, as the receipt of a key tells it."""
+        """Return the picture's path, as the receipt of a key tells it; None if it tells of no picture."""
         table = _load(self._receipts / key[:2] / f"{key}.json")
-        name = table.get("item") if table else None
-        return name if isinstance(name, str) else None
+        return _name(table) if table and table.get("picture") else None
 
     def _path(self, item: Item) -> Path:
         return self._receipts / item.key[:2] / f"{item.key}.json"
 
-    def _intent(self, item: Item) -> Path:
-        return self._intents / f"{item.key}.json"
+
+def _table(item: Item, receipt: Receipt) -> dict[str, Any]:
+    table = dataclasses.asdict(receipt) | {"version": _VERSION, "item": item.relative}
+    table["input"] = receipt.input and receipt.input._asdict()
+    table["wanted"] = receipt.wanted._asdict()
+    table["picture"] = receipt.picture and receipt.picture._asdict()
+    table["thumbnail"] = base64.b64encode(receipt.thumbnail).decode()
+    return table
+
+
+def _name(table: dict[str, Any] | None) -> str | None:
+    name = table.get("item") if table else None
+    return name if isinstance(name, str) and "\0" not in name and not os.path.isabs(name) else None
 
 
 def _load(path: Path) -> dict[str, Any] | None:
@@ -162,14 +216,38 @@ def _receipt(table: dict[str, Any] | None) -> Receipt | None:
         return None
     table.pop("item", None)
     try:
-        table["input"] = Input(**table["input"]) if table["input"] else None
-        table["wanted"] = Wanted(**table["wanted"])
-        table["picture"] = Picture(**table["picture"]) if table["picture"] else None
+        table["input"] = _checked(Input, table["input"]) if table["input"] else None
+        table["wanted"] = _checked(Wanted, table["wanted"])
+        table["picture"] = _checked(Picture, table["picture"]) if table["picture"] else None
         table["thumbnail"] = base64.b64decode(table["thumbnail"])
         table["warnings"] = tuple(table["warnings"])
-        return Receipt(**table)
-    except (KeyError, TypeError, ValueError):
+        receipt = _checked(Receipt, table)
+    except (KeyError, TypeError, ValueError, AttributeError):
         return None
+    words = (*receipt.warnings, *receipt.wanted.versions.values())
+    sound = receipt.status in _STATUSES and all(isinstance(word, str) for word in words)
+    sound &= all(isinstance(seconds, float) for seconds in receipt.seconds.values())
+    whole = receipt.status != "done" or (receipt.picture is not None and receipt.input is not None)
+    return receipt if sound and whole else None
+
+
+def _checked(kind: type[Kind], table: dict[str, Any]) -> Kind:
+    """Return a class made of a table, whose values must be of the types that the class tells."""
+    hints = _HINTS[kind]
+    for name, value in table.items():
+        if not isinstance(value, hints[name]):
+            raise TypeError(name)
+    return kind(**table)
+
+
+def _hints(kind: type) -> dict[str, Any]:
+    """Return by name what `isinstance` takes."""
+    hints = typing.get_type_hints(kind)
+    plain = {name: typing.get_origin(hint) or hint for name, hint in hints.items()}
+    return {name: hints[name] if origin is types.UnionType else origin for name, origin in plain.items()}
+
+
+_HINTS: dict[type, dict[str, Any]] = {kind: _hints(kind) for kind in (Input, Picture, Receipt, Wanted)}
 
 
 def _store(path: Path, table: dict[str, Any]) -> None:

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import random
-import time
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from isp.atomic import is_left_over
 from isp.batch.decision import Decision, Rules, decide
 from isp.batch.engine import Engine
 from isp.batch.item import Item, Result
+from isp.batch.left_overs import remove_left_overs
 from isp.batch.local import Local
 from isp.batch.lock import locked
 from isp.batch.names import name_pictures
 from isp.batch.process import Order, resulting
-from isp.batch.receipts import FOLDER, Receipts, make_folder
+from isp.batch.receipts import Receipts, make_folder
 from isp.batch.recipe import wanted
 from isp.batch.sources import Choice, find
 from isp.convert import Settings
 from isp.errors import ParameterError, RawError, printable
 from isp.plan import SUFFIX, check_format, ends_linear
+
+_RAW_IN_THE_WAY = Decision("blocked", "a raw file of this batch has its name; choose another folder for the pictures")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +37,12 @@ class Options:
         Which files of folders count.
     rules : Rules
         What may be replaced and is to be tried again.
-    max_pixels : int
-        Of a raw file; one with more fails.
     join : bool
         Work along with another run on the same folder.
     """
 
     choice: Choice = field(default_factory=Choice)
     rules: Rules = field(default_factory=Rules)
-    max_pixels: int = 400_000_000
     join: bool = False
 
 
@@ -110,12 +107,25 @@ def survey(
     if not found:
         raise RawError(f"{', '.join(map(printable, named))}: no raw files there; name files, or another folder")
     items = name_pictures(found, out, SUFFIX[file_format])
-    order = Order(out, settings, file_format, wanted(settings, file_format), options.rules, options.max_pixels)
+    rules = options.rules._replace(accept_damaged=options.rules.accept_damaged or settings.accept_damaged)
+    order = Order(out, settings, file_format, wanted(settings, file_format), rules)
     receipts = Receipts(out)
-    decisions = {item: decide(item, order.wanted, receipts, options.rules) for item in items}
+    raws = {identity for item in items if (identity := _identity(item.source))}
+    decisions = {
+        item: _RAW_IN_THE_WAY if _identity(item.target) in raws else decide(item, order.wanted, receipts, rules)
+        for item in items
+    }
     unknown = receipts.keys() - {item.key for item in items}
     strays = sorted(name for key in unknown if (name := receipts.name(key)) and os.path.lexists(out / name))
     return Survey(order, decisions, tuple(strays))
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return None
+    return status.st_dev, status.st_ino
 
 
 def run(
@@ -171,15 +181,3 @@ def work(surveyed: Survey, *, join: bool = False, engine: Engine | None = None) 
             random.shuffle(todo)  # or it would follow the other run, file by file
         if todo:
             yield from (engine or Local()).run(todo, order)
-
-
-def remove_left_overs(out: Path) -> None:
-    """Remove the temporary files of writers that are dead."""
-    now = time.time()
-    for folder, below, names in os.walk(out):
-        below[:] = [name for name in below if not name.startswith(".") or name == FOLDER or folder != os.fspath(out)]
-        for name in names:
-            with contextlib.suppress(OSError):
-                path = os.path.join(folder, name)
-                if name.endswith(".part") and is_left_over(name, now - os.stat(path).st_mtime):
-                    os.unlink(path)

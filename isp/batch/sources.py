@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import glob
+import itertools
 import logging
 import os
+import sys
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatch
 from pathlib import Path
@@ -52,7 +54,8 @@ def find(sources: Iterable[Path], choice: Choice, *, out: Path) -> list[Found]:
     ----------
     sources : iterable of path
         Folders, with all folders below them; files; patterns as ``photos/**/*.NEF``, where no such file exists. What
-        begins with a dot is hidden, and left alone. Of several folders each is a folder among the pictures too.
+        begins with a dot is hidden, and left alone. Of several folders each is a folder among the pictures too, and
+        what a pattern stands for lies there as it does below the part of the pattern that is fixed.
     choice : Choice
         Which of them.
     out : Path
@@ -65,44 +68,40 @@ def find(sources: Iterable[Path], choice: Choice, *, out: Path) -> list[Found]:
     ParameterError
         If a pattern stands for nothing.
     """
-    seen: set[tuple[int, int] | str] = set()
-    found = []
-    places = [place for source in sources for place in _places(source)]
-    several = sum(place.is_dir() for place in places) > 1
-    for place in places:
-        for candidate in _files(place, choice, out, several=several):
-            identity = _identity(candidate.path)
-            if identity not in seen:
-                seen.add(identity)
-                found.append(candidate)
-    return found
+    found: dict[str, Found] = {}  # by their real path: two hard links are two files, each with its picture
+    sources = list(sources)
+    several = sum(os.path.isdir(source) for source in sources) > 1
+    for source in sources:
+        for place in _places(source, choice, out, several=several):
+            for candidate in _Walk(choice, out).files(place) if os.path.isdir(place.path) else (place,):
+                found.setdefault(_real(candidate.path), candidate)
+    return list(found.values())
 
 
-def _files(place: Path, choice: Choice, out: Path, *, several: bool) -> Iterator[Found]:
-    """Yield what a place stands for; one of several folders keeps its name, so that their files do not mix."""
-    if not place.is_dir():
-        yield Found(place, Path(place.name))
-        return
-    own = Path(os.path.abspath(place)).name if several else ""
-    for found in _Walk(choice, out).files(place):
-        yield found._replace(below=own / found.below)
+def _places(source: Path, choice: Choice, out: Path, *, several: bool) -> list[Found]:
+    """Return the files and folders that a source stands for, and where they lie among the pictures.
 
-
-def _places(source: Path) -> list[Path]:
+    One of several folders keeps its name, so that their files do not mix; below what is fixed of a pattern, all do.
+    """
     if os.path.lexists(source) or not _WILD & set(os.fspath(source)):
-        return [source]
-    places = sorted(glob.glob(os.fspath(source), recursive=True))
+        if not os.path.isdir(source):
+            return [Found(source, Path(source.name))]
+        return [Found(source, Path(Path(os.path.abspath(source)).name if several else ""))]
+    fixed = Path(*itertools.takewhile(lambda part: not _WILD & set(part), source.parts))
+    pictures = os.path.realpath(out)
+    places = []
+    for path in map(Path, sorted(glob.glob(os.fspath(source), recursive=True))):
+        below = path.relative_to(fixed)
+        links = any((fixed / part).is_symlink() for part in (below, *below.parents) if part != Path())
+        if (choice.follow or not links) and not Path(_real(path)).is_relative_to(pictures):
+            places.append(Found(path, below))
     if not places:
         raise ParameterError(f"{printable(source)}: the pattern stands for no file; check it, and quote it")
-    return [Path(place) for place in places]
+    return places
 
 
-def _identity(path: Path) -> tuple[int, int] | str:
-    try:
-        status = path.stat()
-    except (OSError, ValueError):  # missing: it is said when it is its turn
-        return os.path.realpath(path) if "\0" not in os.fspath(path) else os.fspath(path)
-    return status.st_dev, status.st_ino
+def _real(path: Path) -> str:
+    return os.path.realpath(path) if "\0" not in os.fspath(path) else os.fspath(path)
 
 
 class _Walk:
@@ -114,11 +113,11 @@ class _Walk:
         self.entered: set[tuple[int, int]] = set()
         self.suffixes = HEADERLESS_SUFFIXES if choice.headerless else RAW_SUFFIXES
 
-    def files(self, root: Path) -> Iterator[Found]:
+    def files(self, root: Found) -> Iterator[Found]:
         try:
-            yield from self._folder(root, Path())
+            yield from self._folder(*root)
         except OSError as error:
-            raise RawError(f"{printable(root)}: the folder cannot be read: {error.strerror}") from error
+            raise RawError(f"{printable(root.path)}: the folder cannot be read: {error.strerror}") from error
 
     def _folder(self, folder: Path, below: Path) -> Iterator[Found]:
         status = folder.stat()
@@ -167,13 +166,15 @@ def _matches(below: Path, patterns: tuple[str, ...]) -> bool:
 def listed(path: Path) -> list[Path]:
     """Return the paths that a list names: ended by NUL where it has one, else one per line; relative to this folder.
 
+    ``-`` is standard input.
+
     Raises
     ------
     ParameterError
         If it cannot be read.
     """
     try:
-        content = path.read_bytes()
+        content = sys.stdin.buffer.read() if os.fspath(path) == "-" else path.read_bytes()
     except OSError as error:
         raise ParameterError(f"--from-file {printable(path)}: cannot be read: {error.strerror}") from error
     parts = content.split(b"\0") if b"\0" in content else content.splitlines()

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-SIDE = 160  # pixels
+SIDE = 240  # pixels
 
 
 def thumbnail(pixels: NDArray[Any]) -> bytes:
-    """Return a JPEG whose longer side has at most 160 pixels, each the mean of a block of the picture's.
+    """Return a JPEG whose longer side has at most 240 pixels, each the mean of a block of the picture's.
 
     Parameters
     ----------

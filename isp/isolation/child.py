@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
+import importlib
+import io
 import logging
 import os
 import sys
@@ -13,7 +16,8 @@ from typing import Any, BinaryIO
 
 from numpy.typing import NDArray
 
-from isp.errors import ChildError, DamagedError, IspError, RawError
+from isp import damage
+from isp.errors import ChildError, IspError, RawError
 from isp.frame import Frame
 from isp.headerless import read_pixels
 from isp.isolation.messages import Answer, Request, anonymous_file
@@ -25,6 +29,14 @@ _SECONDS, _SECONDS_PER_BYTE = 10.0, 2e-6  # a slow decoder on a busy machine tak
 _MEMORY, _MEMORY_PER_PIXEL = 2 << 30, 24
 _COMPLAINTS = ("Corrupt JPEG data", "Premature end of JPEG")  # libjpeg's, which LibRaw does not hear
 _MOST_COMPLAINTS = 3
+_LOADED_LATE = ("exifread", "tifffile", "imagecodecs", "imagecodecs._jpeg8", "_strptime", "encodings.ascii", "resource")
+
+
+def load() -> None:
+    """Import what reading imports when it needs it."""
+    for name in _LOADED_LATE:
+        with contextlib.suppress(ImportError):  # who needs it will say so
+            importlib.import_module(name)
 
 
 def longest(size: int) -> float:
@@ -60,15 +72,15 @@ def answer(request: Request, stream: BinaryIO) -> tuple[Answer, NDArray[Any] | N
     with _listening() as warnings, _hearing_stderr() as errors:
         try:
             frame, digest = _read(request, stream)
-            damage = (*frame.meta.damage, *_complaints(errors))
-            if damage and not request.accept_damaged:
-                raise DamagedError(f"{request.name}: {damage[0]}; the file is damaged, copy it from the card again")
+            complaints = _complaints(errors)
+            damage.settle(request.name, complaints, accept=request.accept_damaged)
         except MemoryError:
             text = f"{request.name}: needs more memory than any good file of its size; copy it from the card again"
             return Answer(warnings=tuple(warnings), error=ChildError(text, "memory")), None
         except Exception as error:
             return Answer(warnings=tuple(warnings), error=_portable(error)), None
-    return Answer(frame.outline, digest, tuple(warnings)), frame.data
+    meta = dataclasses.replace(frame.meta, damage=frame.meta.damage + complaints)
+    return Answer(frame.outline.replace(meta=meta), digest, tuple(warnings)), frame.data
 
 
 def _read(request: Request, stream: BinaryIO) -> tuple[Frame, str]:
@@ -78,13 +90,15 @@ def _read(request: Request, stream: BinaryIO) -> tuple[Frame, str]:
         if request.headerless is not None:
             frame = read_pixels(file, request.headerless)
         else:
-            frame = read_source(file, request.crop, request.max_pixels)
+            frame = read_source(file, request.crop, request.max_pixels, accept_damaged=request.accept_damaged)
         if _version(stream) != before:
             raise RawError(f"{file.name}: was changed while it was read; read it again when it is whole")
     return frame, digest
 
 
 def _version(stream: BinaryIO) -> tuple[int, int]:
+    if isinstance(stream, io.BytesIO):
+        return 0, 0
     status = os.fstat(stream.fileno())
     return status.st_size, status.st_mtime_ns
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from isp.frame import Outline, dtype_of
 from isp.isolation.child import longest
-from isp.isolation.messages import Answer, Ended, Request, anonymous_file, receive, send
+from isp.isolation.messages import Answer, Ended, Request, Stopped, anonymous_file, fill, receive, send
 from isp.isolation.start import command, environment
 
 _PATIENCE = 15.0  # seconds beyond the child's own limit, which the kernel keeps
@@ -26,10 +26,6 @@ _IN_MEMORY = hasattr(os, "memfd_create")
 
 class ServerGone(Exception):
     """The server ended before it answered; its text is what it said last."""
-
-
-class Stopped(Exception):
-    """`stop` was called meanwhile."""
 
 
 class _Server:
@@ -99,12 +95,7 @@ def _pixels(outline: Outline, connection: socket.socket, descriptors: list[int])
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))  # else there would be one
     if not descriptors:
         pixels = np.empty(outline.shape, dtype)
-        rest = pixels.data.cast("B")
-        while rest:
-            count = connection.recv_into(rest)
-            if not count:
-                raise EOFError
-            rest = rest[count:]
+        fill(pixels, connection.recv_into)
         return pixels
     try:
         memory = mmap.mmap(descriptors[0], 0, prot=mmap.PROT_READ)

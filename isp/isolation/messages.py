@@ -11,6 +11,8 @@ import tempfile
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from numpy.typing import NDArray
+
 from isp.frame import Outline
 from isp.headerless import Layout
 
@@ -28,6 +30,7 @@ class Request(NamedTuple):
     headerless: Layout | None
     threads: int
     accept_damaged: bool
+    path: str | bytes | None = None  # where an open file cannot be handed over; none: the content follows
 
 
 class Answer(NamedTuple):
@@ -43,6 +46,10 @@ class Ended(NamedTuple):
     """The process that read the file has ended: its exit code, or minus the signal that ended it."""
 
     code: int
+
+
+class Stopped(Exception):
+    """`stop` was called while a file was read."""
 
 
 Message = Request | Answer | Ended
@@ -99,6 +106,16 @@ def receive(connection: socket.socket) -> tuple[Any, list[int]]:
         for descriptor in descriptors:
             os.close(descriptor)
         raise
+
+
+def fill(pixels: NDArray[Any], read_into: Callable[[memoryview], int]) -> None:
+    """Fill an array with the bytes that follow a message; raises EOFError as `unpack` does."""
+    rest = pixels.data.cast("B")
+    while rest:
+        count = read_into(rest)
+        if not count:
+            raise EOFError
+        rest = rest[count:]
 
 
 def anonymous_file() -> io.FileIO:

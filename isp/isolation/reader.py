@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
-import signal
+import os
+import sys
 import time
-from collections.abc import Iterator
 from typing import Any, BinaryIO, NamedTuple
 
 from numpy.typing import NDArray
@@ -14,10 +13,13 @@ from numpy.typing import NDArray
 from isp.errors import ChildError, RawError, require, require_choice
 from isp.frame import Frame
 from isp.headerless import Layout, find_sidecar
-from isp.isolation import forked
-from isp.isolation.messages import Answer, Ended, Request, anonymous_file, write_all
-from isp.raw import CROPS
+from isp.isolation import forked, spawned
+from isp.isolation.messages import Answer, Ended, Request, Stopped, anonymous_file, write_all
+from isp.raw import CROPS, MAX_PIXELS
 from isp.source import FilePath, Source, reading
+
+_KILL, _ALARM = 9, 14  # the signals, which not every system has
+FORKS = hasattr(os, "fork") and sys.platform != "darwin"  # whose libraries may not be forked
 
 
 class Reading(NamedTuple):
@@ -48,7 +50,7 @@ def read_isolated(
     source: FilePath | BinaryIO,
     *,
     crop: str = "camera",
-    max_pixels: int = 400_000_000,
+    max_pixels: int = MAX_PIXELS,
     headerless: Layout | None = None,
     threads: int = 1,
     accept_damaged: bool = False,
@@ -100,19 +102,18 @@ def read_isolated(
 
 def stop() -> None:
     """End at once what is being read and the process that serves it; the next reading starts another."""
-    forked.stop()
+    forked.stop() if FORKS else spawned.stop()
 
 
 def _ask(file: Source, request: Request) -> tuple[Answer, NDArray[Any] | None]:
     """Have the file read by whatever this system has."""
     try:
-        with _descriptor(file) as descriptor:
-            message, pixels = forked.ask(request, descriptor)
+        message, pixels = _forked(file, request) if FORKS else _spawned(file, request)
     except TimeoutError:
-        message, pixels = Ended(-signal.SIGALRM), None
+        message, pixels = Ended(-_ALARM), None
     except OSError as error:
         raise RawError(f"{request.name}: cannot be read ({error.strerror}); close files, or raise the limit") from error
-    except forked.Stopped:
+    except Stopped:
         raise ChildError(f"{request.name}: was not read to the end, for it was stopped", "stopped") from None
     except forked.ServerGone as error:
         text = f"{request.name}: cannot be read: the process that reads raw files ends twice ({error or 'killed'})"
@@ -122,22 +123,27 @@ def _ask(file: Source, request: Request) -> tuple[Answer, NDArray[Any] | None]:
     return message, pixels
 
 
-@contextlib.contextmanager
-def _descriptor(file: Source) -> Iterator[int]:
-    """Give the open file, or one with the content of a file object."""
+def _forked(file: Source, request: Request) -> tuple[Answer | Ended, NDArray[Any] | None]:
+    """Hand over the open file, or one with the content of a file object."""
     if not isinstance(file.stream, io.BytesIO):
-        yield file.stream.fileno()
-        return
+        return forked.ask(request, file.stream.fileno())
     with anonymous_file() as copy:
         write_all(copy, file.stream.getbuffer())
-        yield copy.fileno()
+        return forked.ask(request, copy.fileno())
+
+
+def _spawned(file: Source, request: Request) -> tuple[Answer | Ended, NDArray[Any] | None]:
+    """Say where the file is, or hand over its content."""
+    if isinstance(file.stream, io.BytesIO):
+        return spawned.ask(request, file.stream.getbuffer())
+    return spawned.ask(request._replace(path=os.path.abspath(file.stream.name)))
 
 
 def _ended(name: str, code: int) -> ChildError:
     """Return the error that says how a child ended that did not answer."""
-    if code == -signal.SIGALRM:
+    if code == -_ALARM:
         what, kind = "takes too long to decode; the file is damaged", "timeout"
-    elif code == -signal.SIGKILL:
+    elif code == -_KILL:
         what, kind = "its reader was killed (signal 9), as the system does when memory runs out", "memory"
     else:
         how = f"signal {-code}" if code < 0 else f"exit code {code}"

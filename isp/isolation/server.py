@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import importlib
 import os
 import select
 import signal
 import socket
 
 from isp.errors import ChildError
-from isp.isolation import forked_child
+from isp.isolation import child, forked_child
 from isp.isolation.messages import Answer, Ended, pack
 
-_LOADED_LATE = ("exifread", "tifffile", "imagecodecs", "imagecodecs._jpeg8")  # by reading, when it needs them
 _CONTROL = 0  # the file descriptor
 _LOOK_EVERY = 500  # milliseconds
 
@@ -27,9 +25,7 @@ def main() -> None:
     """Serve until the process that started this one closes its end of the control socket, or is gone."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # the process that asks decides
         signal.signal(number, signal.SIG_IGN)
-    for name in _LOADED_LATE:
-        with contextlib.suppress(ImportError):  # who needs it will say so
-            importlib.import_module(name)
+    child.load()
     gc.collect()
     gc.freeze()  # or a child that looks for garbage copies all pages
     _Server(socket.socket(fileno=_CONTROL)).serve()
