@@ -16,7 +16,6 @@ from isp.batch.receipts import FOLDER
 from isp.batch.recipe import FILES, contents, wanted
 from isp.errors import ClusterError, IspError, printable
 from isp.pipeline import Pipeline
-from isp.plan import check_format, ends_linear
 
 MARK = os.path.join(FOLDER, "folder")  # its content is random, and so tells whether two machines see one folder
 
@@ -147,6 +146,4 @@ def _pipeline_there(pipeline: Pipeline, job: Job) -> Pipeline:
 
 def _versions(order: Order) -> dict[str, str]:
     """Return the versions of all that computes here."""
-    settings = order.settings
-    file_format = check_format(settings, None, linear=ends_linear(settings.pipeline))
-    return {"isp": isp.__version__, **wanted(settings, file_format).versions}
+    return {"isp": isp.__version__, **wanted(order.settings, order.file_format).versions}
