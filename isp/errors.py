@@ -80,6 +80,12 @@ class LockedError(IspError):
     exit_code = 3
 
 
+class ClusterError(IspError):
+    """A cluster cannot be reached, is lost, or its workers would make other pictures than this machine."""
+
+    exit_code = 3
+
+
 def require(condition: bool, where: str, parameter: str, value: object, allowed: str) -> None:
     """Raise `ParameterError` with the house's one-line wording unless `condition` holds.
 

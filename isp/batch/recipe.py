@@ -19,7 +19,8 @@ PIXELS = 1
 """The version of what the stages compute: to be raised whenever any picture changes by one bit; a test knows."""
 
 _ENCODERS = {"jpeg": "imagecodecs", "png": "imagecodecs", "tiff": "tifffile", "webp": "pillow"}
-_FILES = ("flat", "weights")  # parameters that name a file, whose content decides
+FILES = ("flat", "weights")
+"""Parameters of stages that name a file, whose content decides."""
 
 
 class Wanted(NamedTuple):
@@ -56,7 +57,7 @@ def wanted(settings: Settings, file_format: str) -> Wanted:
     versions = {"pixels": str(PIXELS), "libraw": LIBRAW, **_denoisers(pipeline)}
     package = _ENCODERS[file_format]
     versions[package] = version(package)
-    return Wanted(_hash(pipeline.to_toml(), *_contents(pipeline), reading), _hash(repr(output)), versions)
+    return Wanted(_hash(pipeline.to_toml(), *contents(pipeline), reading), _hash(repr(output)), versions)
 
 
 def _hash(*parts: str) -> str:
@@ -66,13 +67,19 @@ def _hash(*parts: str) -> str:
     return digest.hexdigest()[:32]
 
 
-def _contents(pipeline: Pipeline) -> list[str]:
-    """Return the hashes of the files that stages name."""
+def contents(pipeline: Pipeline) -> list[str]:
+    """Return the hashes of the files that stages name.
+
+    Raises
+    ------
+    ParameterError
+        If one cannot be read.
+    """
     hashes = []
     for stage in pipeline.stages:
         for field in dataclasses.fields(stage):  # type: ignore[arg-type]
             value = getattr(stage, field.name)
-            if field.name in _FILES and isinstance(value, str | os.PathLike):
+            if field.name in FILES and isinstance(value, str | os.PathLike):
                 hashes.append(_content(Path(value)))
     return hashes
 
