@@ -68,6 +68,12 @@ _OPTIONS = (
     click.option(
         "--memory", type=click.IntRange(1), metavar="MB", help="For all files at a time; default 70 % of what is free."
     ),
+    click.option("--scheduler", metavar="ADDRESS", help="Work on a dask cluster, as tcp://host:8786 (isp[cluster])."),
+    click.option("--scheduler-file", type=_path, metavar="FILE", help="The same, by the file that it wrote."),
+    click.option(
+        "--map-root", "roots", multiple=True, metavar="LOCAL=REMOTE",
+        help="A folder as it is called here and on the workers, if that is not the same; repeatable.",
+    ),
     click.option("--join", is_flag=True, help="Work along with another isp batch on the same folder."),
     click.option("-q", "--quiet", is_flag=True, help="Print failures alone."),
 )  # fmt: skip
@@ -115,10 +121,14 @@ def batch(sources: tuple[Path, ...], from_file: Path | None, dry_run: bool, **op
 
 def run_batch(sources: tuple[Path, ...], options: dict[str, Any], *, dry_run: bool = False) -> int:
     """Do what the options of a batch say; return the exit code."""
+    import logging
+
     from isp.batch import survey
     from isp.batch.report import check_report
     from isp.batch.run import work
 
+    if options["quiet"]:
+        logging.getLogger("isp.jit").setLevel(logging.WARNING)  # or it says that it compiles
     for report in options["reports"]:
         check_report(report)
     surveyed = survey(sources, options["output"], settings_of(options), options_of(options))
@@ -142,6 +152,14 @@ def options_of(options: dict[str, Any]) -> Options:
 
 def engine_of(options: dict[str, Any]) -> Engine:
     """Return who is to do the work."""
+    if options["scheduler"] or options["scheduler_file"]:
+        from isp.batch.cluster import Cluster, parse_root
+
+        if options["jobs"] or options["memory"]:
+            raise click.UsageError("--jobs and --memory are for this machine; leave them out")
+        return Cluster(options["scheduler"], options["scheduler_file"], tuple(map(parse_root, options["roots"])))
+    if options["roots"]:
+        raise click.UsageError("--map-root is for clusters; give --scheduler or --scheduler-file")
     from isp.batch.local import Local
 
     return Local(options["jobs"], options["memory"] and options["memory"] * _MEGABYTE)

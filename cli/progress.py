@@ -56,7 +56,7 @@ class Progress:
     ) -> None:
         if self._bar is not None:
             self._bar.close()
-        if self._total is not None and not self._quiet:
+        if self._total is not None and self._counts and not self._quiet:
             click.echo(f"{clear_line()}{self.summary()}", err=True)
 
     def add(self, result: Result) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import random
 from collections import Counter
@@ -112,12 +113,18 @@ def survey(
     receipts = Receipts(out)
     raws = {identity for item in items if (identity := _identity(item.source))}
     decisions = {
-        item: _RAW_IN_THE_WAY if _identity(item.target) in raws else decide(item, order.wanted, receipts, rules)
+        item: _RAW_IN_THE_WAY if _identity(item.target) in raws else _light(decide(item, order.wanted, receipts, rules))
         for item in items
     }
     unknown = receipts.keys() - {item.key for item in items}
     strays = sorted(name for key in unknown if (name := receipts.name(key)) and os.path.lexists(out / name))
     return Survey(order, decisions, tuple(strays))
+
+
+def _light(decision: Decision) -> Decision:
+    """Return a decision without the thumbnail: thousands of them take memory."""
+    receipt = decision.receipt
+    return decision if receipt is None else decision._replace(receipt=dataclasses.replace(receipt, thumbnail=b""))
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
@@ -170,13 +177,13 @@ def run(
 
 def work(surveyed: Survey, *, join: bool = False, engine: Engine | None = None) -> Generator[Result]:
     """Do what a survey found, and yield what came of each item; see `run`."""
-    order, todo = surveyed.order, surveyed.todo
+    order, todo, receipts = surveyed.order, surveyed.todo, Receipts(surveyed.order.out)
     make_folder(order.out)
     with locked(order.out, join=join) as ours:
         remove_left_overs(order.out)
         for item, decision in surveyed.decisions.items():
             if decision.status != "todo":
-                yield resulting(item, decision)
+                yield resulting(item, decision._replace(receipt=decision.receipt and receipts.read(item)))
         if not ours:
             random.shuffle(todo)  # or it would follow the other run, file by file
         if todo:
