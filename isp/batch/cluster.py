@@ -234,9 +234,11 @@ class _Handed:
                 self._hand_over(item)
             if not self._pending:
                 return
-            with contextlib.suppress(queue.Empty):
-                item, future = self._pending.pop(self._ended.get(timeout=_LOOK_EVERY).key)
-                yield self._result(item, future)
+            try:
+                ended = self._ended.get(timeout=_LOOK_EVERY)
+            except queue.Empty:
+                continue
+            yield self._result(*self._pending.pop(ended.key))
 
     def withdraw(self) -> None:
         """Let nothing more be begun, and give what runs a little time."""
