@@ -12,6 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+import isp.batch
+from isp.batch.local import Local
 from isp.errors import ChildError, DamagedError, IspError
 from isp.isolation import read_isolated
 from isp.raw import read_raw
@@ -78,6 +80,26 @@ def test_no_mutant_does_harm(tmp_path, origins):
         found = collections.Counter(pool.map(judge, mutants(COUNT, origins)))
     show(found)
     assert found.total() == COUNT
+
+
+def test_a_batch_of_mutants_ends_and_names_each(tmp_path, origins):
+    """And makes the same pictures in another order, of readers that read other files before."""
+    folder = tmp_path / "mutants"
+    folder.mkdir()
+    for mutant in mutants(COUNT, origins):
+        (folder / f"{mutant.seed:05d}{mutant.origin.suffix}").write_bytes(mutant.content)
+    made = {}
+    for name, sources, jobs in ("a", [folder], 2), ("b", sorted(folder.iterdir(), reverse=True), 1):
+        out = tmp_path / name
+        results = list(isp.batch.run(sources, out, engine=Local(jobs)))
+        assert len(results) == COUNT
+        assert all(result.reason for result in results)
+        done = {result.item.relative for result in results if result.status == "done"}
+        pictures = {path.name: path.read_bytes() for path in out.iterdir() if path.name != ".isp"}
+        assert pictures.keys() == done
+        made[name] = pictures
+        print(name, collections.Counter(result.status for result in results))
+    assert made["a"] == made["b"]
 
 
 def show(found):
