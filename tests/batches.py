@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -108,9 +109,14 @@ MARK = "ISP_TEST_MARK"
 
 
 def start(*arguments: object, mark: str, **given: object) -> subprocess.Popen[bytes]:
-    """Start a real `isp`, it and all that it starts marked in their environment, in a process group of its own."""
+    """Start a real `isp`, it and all that it starts marked in their environment, in a process group of its own.
+
+    One that Ctrl-C reaches, though whoever started the tests, as a background job, may be deaf to it.
+    """
     command = [*REAL, *map(os.fspath, (a if isinstance(a, Path) else str(a) for a in arguments))]
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | given
+    if os.name == "posix":
+        pipes["preexec_fn"] = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
     return subprocess.Popen(command, env=dict(os.environ) | {MARK: mark}, start_new_session=True, **pipes)
 
 

@@ -179,7 +179,7 @@ def test_what_arrives_is_converted_until_it_is_interrupted(watching):
 def test_wrong_usage(tmp_path):
     for arguments, said in [
         ((tmp_path / "none", "-o", tmp_path), "is not a folder that can be watched"),
-        ((tmp_path, "-o", tmp_path / "out", "--report", "r.html"), "a watch does not end"),
+        ((tmp_path, "-o", tmp_path / "out", "--report", "r.html"), "No such option '--report'"),
         ((tmp_path,), "Missing option '-o'"),
         (("-o", tmp_path), "Missing argument"),
     ]:
