@@ -142,7 +142,8 @@ def speed(raws: Sequence[Path], scratch: Path, turns: int) -> Table:
 def beside_rawtherapee(found: Sequence[Path], scratch: Path) -> Table:
     """Return the table of a race with RawTherapee, on one copy of every file that it reads."""
     out, tried, known = scratch / "out", scratch / "tried", scratch / "known"
-    out.mkdir(exist_ok=True)
+    shutil.rmtree(out)
+    out.mkdir()
 
     def words(folder: Path) -> list[str]:
         return ["rawtherapee-cli", "-q", "-Y", "-j92", "-o", str(out), "-c", str(folder)]

@@ -20,7 +20,7 @@ from isp.errors import DenoiserError, printable
 Array = NDArray[np.float32]
 
 SHIPPED = Path(__file__).with_name("cnn.npz")
-SHA256 = "5e419d1e2d396468b1e7d20399ebb5c67e2ae2c006465de8030e2e5ccfeb4b8d"
+SHA256 = "d0b028b8fb91305d185579214c0be28c145e3df26c71659fc8467da07e005df1"
 
 _UNREADABLE = (  # what NumPy and zipfile raise where a file is something else, or damaged
     ValueError, KeyError, TypeError, AttributeError, EOFError, OSError, RuntimeError, MemoryError, OverflowError,
