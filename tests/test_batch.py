@@ -260,7 +260,7 @@ def test_any_name_that_the_file_system_takes(tmp_path, out, name):
     assert again.status == "skipped"
 
 
-@given(st.binary(min_size=1, max_size=40).filter(lambda name: b"\0" not in name))
+@given(st.binary(min_size=1, max_size=40).filter(lambda name: b"\0" not in name and not name.startswith(b"/")))
 def test_a_receipt_is_read_as_it_was_written_for_any_name(tmp_path_factory, name):
     out = tmp_path_factory.getbasetemp() / "receipts"
     item = Item(Path(os.fsdecode(name)), out / "x", os.fsdecode(name))

@@ -22,6 +22,7 @@ from isp.isolation.start import command, environment
 _PATIENCE = 15.0  # seconds beyond the child's own limit, which the kernel keeps
 _LAST_WORDS = 1.0  # seconds to end in
 _IN_MEMORY = hasattr(os, "memfd_create")
+_MAPPED = getattr(mmap, "MAP_SHARED", 0) | getattr(mmap, "MAP_POPULATE", 0)  # all pages at once
 
 
 class ServerGone(Exception):
@@ -98,7 +99,7 @@ def _pixels(outline: Outline, connection: socket.socket, descriptors: list[int])
         fill(pixels, connection.recv_into)
         return pixels
     try:
-        memory = mmap.mmap(descriptors[0], 0, prot=mmap.PROT_READ)
+        memory = mmap.mmap(descriptors[0], 0, flags=_MAPPED, prot=mmap.PROT_READ)
     finally:
         os.close(descriptors[0])
     return np.frombuffer(memory, dtype).reshape(outline.shape)

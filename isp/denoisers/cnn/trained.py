@@ -20,7 +20,7 @@ from isp.errors import DenoiserError, printable
 Array = NDArray[np.float32]
 
 SHIPPED = Path(__file__).with_name("cnn.npz")
-SHA256 = "d0b028b8fb91305d185579214c0be28c145e3df26c71659fc8467da07e005df1"
+SHA256 = "82042c77b3cbe2f5d711c1aa07960ef0d80609edef79226c110bd8ea7726a370"
 
 _UNREADABLE = (  # what NumPy and zipfile raise where a file is something else, or damaged
     ValueError, KeyError, TypeError, AttributeError, EOFError, OSError, RuntimeError, MemoryError, OverflowError,
@@ -102,8 +102,12 @@ def _scale(arrays: dict[str, Array]) -> np.float32:
 def save(path: str | os.PathLike[str], arrays: dict[str, Array], scale: float) -> None:
     """Write a file that `load` reads, in float16; the same arrays make the same bytes.
 
-    Half the size of float32, for an error of the weights far below what bfloat16 makes in training.
+    Half the size of float32, for an error of the weights far below what bfloat16 makes in training. The first layer's
+    stay in float32: its kernels sum to 0, so that the network does not see the level.
     """
-    ordered: dict[str, Any] = {name: np.ascontiguousarray(arrays[name], np.float16) for name in sorted(arrays)}
+    ordered: dict[str, Any] = {
+        name: np.ascontiguousarray(arrays[name], np.float32 if name == "inp.weight" else np.float16)
+        for name in sorted(arrays)
+    }
     with atomic_file(path, overwrite=True) as file:
         np.savez(file, allow_pickle=False, scale=np.float32(scale), **ordered)
