@@ -1,4 +1,4 @@
-"""What shows that a raw file is damaged where LibRaw sees nothing: five signs, and none of them in a good file."""
+"""What shows that a raw file is damaged where LibRaw sees nothing: six signs, and none of them in a good file."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ _MAP_POLYNOMIAL, _MAX_DEGREE = 8, 8
 _COMPRESSION, _SAMPLES, _STRIPS, _ROWS, _STRIP_BYTES = 259, 277, 273, 278, 279
 _TILE_WIDTH, _TILE_LENGTH, _TILES, _TILE_BYTES = 322, 323, 324, 325
 _BLACK, _OPCODES_2, _DIGEST = 50714, 51009, 51111
+_PATTERN = 33422
+_TIFF = 42  # after the byte order; with another number, directories lie otherwise
 
 
 def settle(name: str, damage: Sequence[str], *, accept: bool) -> None:
@@ -52,7 +54,7 @@ def before_decoding(picture: Picture, file: Source) -> tuple[str, ...]:
     the curves may be missing that make its pixels linear: LibRaw then takes what its stack holds for curves.
     """
     own = Picture(picture.name, picture.page, picture.page)
-    signs = [_beyond(own, file)]
+    signs = [_beyond(own, file), _pattern_beyond(own, file)]
     if picture.is_dng and own.integer(_COMPRESSION, 1) in (_JPEG, _LOSSY_JPEG):
         signs.append(_no_jpeg(own, file))
         if own.integer(_COMPRESSION, 1) == _LOSSY_JPEG:
@@ -65,6 +67,20 @@ def before_decoding(picture: Picture, file: Source) -> tuple[str, ...]:
 def _beyond(own: Picture, file: Source) -> str | None:
     end = end_of_pixels(own)
     return None if end <= file.size else f"its pixels end at byte {end:,.0f} but the file has only {file.size:,} bytes"
+
+
+def _pattern_beyond(own: Picture, file: Source) -> str | None:
+    """Look for a CFA pattern that lies outside the file: LibRaw takes what its memory holds for it."""
+    order = "<" if file.part(0, 2) == b"II" else ">"
+    if file.part(2, 2) != struct.pack(order + "H", _TIFF):
+        return None
+    content = file.part(own.page.offset, 2)
+    count = struct.unpack(order + "H", content)[0] if len(content) == 2 else 0
+    entries = file.part(own.page.offset + 2, 12 * count)
+    for tag, _, values, place in struct.iter_unpack(order + "HHII", entries[: len(entries) // 12 * 12]):
+        if tag == _PATTERN and values > 4 and place + values > file.size:
+            return f"its CFA pattern of {values:,} values lies outside the file"
+    return None
 
 
 def _no_jpeg(own: Picture, file: Source) -> str | None:

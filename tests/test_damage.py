@@ -122,6 +122,17 @@ def test_a_lossy_dng_without_its_curves(tmp_path):
         read_raw(tmp_path / "a.dng")
 
 
+def test_a_pattern_outside_the_file(tmp_path):
+    """LibRaw took for it what its memory held: other colours in every process."""
+    write_tiled(tmp_path / "a.dng", noise())
+    content = bytearray((tmp_path / "a.dng").read_bytes())
+    entry = content.index(struct.pack("<HHI", 33422, 1, 4))
+    struct.pack_into("<II", content, entry + 4, 260, 1 << 25)
+    (tmp_path / "a.dng").write_bytes(content)
+    with pytest.raises(DamagedError, match="its CFA pattern of 260 values lies outside the file"):
+        read_raw(tmp_path / "a.dng")
+
+
 def test_what_libjpeg_says_is_heard_in_the_child(tmp_path, caplog):
     """The DC120 is libjpeg's to decode. In process its complaint goes to the terminal."""
     content = bytearray(shared("raws/native/dc120_3911.KDC").read_bytes())
