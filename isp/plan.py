@@ -161,13 +161,14 @@ def _key(path: Path) -> str:
 
 def spare_sources(jobs: list[Job]) -> None:
     """Raise `ParameterError` if a picture would replace a raw file of this run, through a link or under its name."""
-    raws = {_identity(job.source) for job in jobs} - {None}
+    raws = {identity(job.source) for job in jobs} - {None}
     for job in jobs:
-        if _identity(job.target) in raws:
+        if identity(job.target) in raws:
             raise ParameterError(f"{printable(job.target)} is a raw file; give the picture another name or folder")
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
+def identity(path: Path) -> tuple[int, int] | None:
+    """Return what is equal for all names of one file; None if there is none."""
     try:
         status = path.stat()
     except (OSError, ValueError):

@@ -11,6 +11,7 @@ from isp.batch.receipts import Input, Picture, Receipt, Receipts, look, sha256
 from isp.batch.recipe import Wanted
 
 _AGAIN = "--retry-failed tries again"
+_LOOKS = 10  # at an item that others work on too
 
 
 class Rules(NamedTuple):
@@ -76,7 +77,15 @@ def decide(item: Item, wanted: Wanted, receipts: Receipts, rules: Rules) -> Deci
     with the size that the receipt tells. A picture that is not as a receipt tells is not ours, and is only replaced if
     the rules say so.
     """
-    receipt = _latest(item, receipts)
+    for _ in range(_LOOKS):
+        receipt = _latest(item, receipts)
+        decision = _decide(item, wanted, receipt, rules)
+        if decision.status != "blocked" or _latest(item, receipts) == receipt:
+            break  # else another run put its picture there between two looks, and it is ours
+    return decision
+
+
+def _decide(item: Item, wanted: Wanted, receipt: Receipt | None, rules: Rules) -> Decision:
     why = _why(item, wanted, receipt, rules)
     present = os.path.lexists(item.target)
     if present and (trouble := _in_the_way(item)):

@@ -23,7 +23,7 @@ from isp.batch.recipe import wanted
 from isp.batch.sources import Choice, find
 from isp.convert import Settings
 from isp.errors import ParameterError, RawError, printable
-from isp.plan import SUFFIX, check_format, ends_linear
+from isp.plan import SUFFIX, check_format, ends_linear, identity
 
 _RAW_IN_THE_WAY = Decision("blocked", "a raw file of this batch has its name; choose another folder for the pictures")
 
@@ -111,9 +111,9 @@ def survey(
     rules = options.rules._replace(accept_damaged=options.rules.accept_damaged or settings.accept_damaged)
     order = Order(out, settings, file_format, wanted(settings, file_format), rules)
     receipts = Receipts(out)
-    raws = {identity for item in items if (identity := _identity(item.source))}
+    raws = {identity(item.source) for item in items} - {None}
     decisions = {
-        item: _RAW_IN_THE_WAY if _identity(item.target) in raws else _light(decide(item, order.wanted, receipts, rules))
+        item: _RAW_IN_THE_WAY if identity(item.target) in raws else _light(decide(item, order.wanted, receipts, rules))
         for item in items
     }
     unknown = receipts.keys() - {item.key for item in items}
@@ -125,14 +125,6 @@ def _light(decision: Decision) -> Decision:
     """Return a decision without the thumbnail: thousands of them take memory."""
     receipt = decision.receipt
     return decision if receipt is None else decision._replace(receipt=dataclasses.replace(receipt, thumbnail=b""))
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        status = path.stat()
-    except (OSError, ValueError):
-        return None
-    return status.st_dev, status.st_ino
 
 
 def run(
