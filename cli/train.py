@@ -43,8 +43,8 @@ Examples:
 def train_denoiser(data: tuple[Path, ...], out: Path, **options: Any) -> None:
     """Train the small network that removes noise.
 
-    Without --noisy, FOLDERs hold sRGB pictures, which are turned back to linear light, halved, and given the noise of a
-    sensor. An interrupted training goes on when the same command is given again: FILE.npz.checkpoint holds where it
+    Without --noisy, FOLDERs hold sRGB pictures, which are turned back to linear light, reduced, and given the noise of
+    a sensor. An interrupted training goes on when the same command is given again: FILE.npz.checkpoint holds where it
     was. Beside the weights, FILE.md says how they were made. Needs torch: pip install "isp[train]".
     """
     from isp.atomic import check_target

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import cv2
 import imageio.v3 as iio
 import numpy as np
 import pytest
@@ -39,19 +40,34 @@ def some() -> list[scenes.Scene]:
 def test_photograph_is_the_inverse_of_curve_and_srgb(tmp_path: Path) -> None:
     levels = np.repeat(np.arange(256, dtype=np.uint8).reshape(16, 16, 1), 3, axis=2).repeat(2, 0).repeat(2, 1)
     iio.imwrite(tmp_path / "levels.png", levels)
-    (scene,) = scenes.photograph(tmp_path / "levels.png")
+    scene, _ = scenes.photograph(tmp_path / "levels.png")
     linear = scene[..., 0].reshape(-1) / 65535
     encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
     curved = 3 * encoded**2 - 2 * encoded**3
     assert np.abs(curved * 255 - np.arange(256)).max() < 0.5
 
 
+def test_a_photograph_comes_at_a_half_and_two_thirds_of_its_size(tmp_path: Path) -> None:
+    levels = np.random.default_rng(0).integers(0, 256, (302, 361, 3), np.uint8)
+    iio.imwrite(tmp_path / "small.png", levels)
+    encoded = np.arange(256) / 255
+    linear = 0.5 - np.sin(np.arcsin(1 - 2 * encoded) / 3)
+    linear = np.where(linear <= 0.04045, linear / 12.92, ((linear + 0.055) / 1.055) ** 2.4).astype(np.float32)[levels]
+    half, finer = scenes.photograph(tmp_path / "small.png")
+    for scene, size, used in ((half, (151, 180), (302, 360)), (finer, (200, 240), (300, 360))):
+        area = cv2.resize(linear[: used[0], : used[1]], size[::-1], interpolation=cv2.INTER_AREA)
+        np.testing.assert_allclose(scene / 65535, area, atol=2 / 65535)
+
+
 def test_a_large_photograph_comes_reduced_and_in_pieces(tmp_path: Path) -> None:
-    levels = np.random.default_rng(0).integers(0, 256, (900, 4001, 3), np.uint8)
+    levels = np.random.default_rng(0).integers(0, 256, (900, 8001, 3), np.uint8)
     iio.imwrite(tmp_path / "large.png", levels)
     pieces = scenes.photograph(tmp_path / "large.png")
-    assert sum(piece.shape[0] * piece.shape[1] for piece in pieces) == 300 * 1333
-    assert all(scenes.LEAST_SIDE <= side < 2 * scenes.PIECE for piece in pieces for side in piece.shape[:2])
+    reduced = 900 // 3, 8001 // 3  # the least that makes the side 3200 or less
+    assert sum(piece.shape[0] * piece.shape[1] for piece in pieces) == sum(
+        (reduced[0] * up // down) * (reduced[1] * up // down) for up, down in ((1, 2), (2, 3))
+    )
+    assert all(150 <= side < 2 * scenes.PIECE for piece in pieces for side in piece.shape[:2])
 
 
 def test_leaves_are_repeatable_and_of_many_levels() -> None:
@@ -78,7 +94,7 @@ def test_a_batch_depends_on_seed_and_step_alone(some: list[scenes.Scene]) -> Non
 def test_noise_of_patches_has_unit_variance(some: list[scenes.Scene]) -> None:
     ratios = []
     for step in range(8):
-        noisy, clean = patches.batch(some, 0, step, 8)
+        noisy, clean, _ = patches.batch(some, 0, step, 8)
         ratios.append(np.square(noisy - clean).mean(axis=(1, 2, 3)))
     assert 0.9 < np.median(ratios) < 1.05  # below one electron of read noise the transform itself gives .9
 

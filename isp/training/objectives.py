@@ -7,16 +7,21 @@ from torch import Tensor
 from isp.training.network import Network
 
 MARGIN = 8  # packed pixels at the edges of a patch, where the network lacks what lies around
-_SQUARES_FROM = 0.6  # of the training
+_PSNR_FROM = 0.6  # of the training
+_LEAST = 1e-3  # of an error, as a share of the noise: patches without any detail shall not count for more than others
 
 
 def with_truth(network: Network, tensors: tuple[Tensor, ...], progress: float) -> Tensor:
-    """Return the distance of what the network makes of noisy patches from the clean ones, in standard deviations.
+    """Return the distance of what the network makes of noisy patches from the clean ones.
 
-    The mean absolute difference, which learns fast; later the mean square, of which PSNR is made.
+    First the mean absolute difference in standard deviations, which learns fast; later the mean over the patches of the
+    logarithm of the mean square in linear light, as a share of the noise: what PSNR measures.
     """
-    noisy, clean = tensors
-    difference = (network(noisy) - clean)[:, :, MARGIN:-MARGIN, MARGIN:-MARGIN]
-    if progress < _SQUARES_FROM:
+    noisy, clean, deviation = tensors
+    difference, deviation = (
+        values[:, :, MARGIN:-MARGIN, MARGIN:-MARGIN] for values in (network(noisy) - clean, deviation)
+    )
+    if progress < _PSNR_FROM:
         return difference.abs().mean()
-    return difference.square().mean()
+    errors = (difference * deviation).square().mean(dim=(1, 2, 3)) / deviation.square().mean(dim=(1, 2, 3))
+    return (errors + _LEAST).log().mean()

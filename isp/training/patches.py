@@ -24,10 +24,14 @@ _ELECTRONS = 0.6, 10.0  # of read noise
 
 
 class Batch(NamedTuple):
-    """Stabilised mosaics, (n, 4, SIDE / 2, SIDE / 2): red, green, green, blue planes, whose noise has variance 1."""
+    """Stabilised mosaics, (n, 4, SIDE / 2, SIDE / 2): red, green, green, blue planes, whose noise has variance 1.
+
+    And the standard deviation that the noise has in linear light.
+    """
 
     noisy: NDArray[np.float32]
     clean: NDArray[np.float32]
+    deviation: NDArray[np.float32]
 
 
 class Noise(NamedTuple):
@@ -100,7 +104,7 @@ def stabilised_pair(light: NDArray[np.float32], noise: Noise, random: np.random.
     noisy *= shot
     noisy += random.standard_normal(light.shape, np.float32) * np.sqrt(read)
     np.minimum(noisy, 1, out=noisy)
-    return Batch(_stabilised(noisy, noise), _stabilised(light, noise))
+    return Batch(_stabilised(noisy, noise), _stabilised(light, noise), np.sqrt(shot * light + read))
 
 
 def _stabilised(light: NDArray[np.float32], noise: Noise) -> NDArray[np.float32]:

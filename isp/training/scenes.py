@@ -19,7 +19,7 @@ Scene = NDArray[np.uint16]
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff"})
 LEAST_SIDE = 200  # pixels: patches fit, at any place
-MOST_SIDE = 1600  # of a photograph
+MOST_SIDE = 3200  # of a photograph, before it is made smaller
 PIECE = 320  # pixels a side, and up to twice that
 
 
@@ -38,11 +38,12 @@ def pictures(folder: Path) -> list[Path]:
 
 
 def photograph(path: Path) -> list[Scene]:
-    """Return an 8-bit sRGB picture in linear light at half its size or less, which averages blocks and noise away.
+    """Return an 8-bit sRGB picture in linear light at a half and at two thirds of its size, in pieces.
 
     The inverse of a smooth tone curve, then of sRGB's (Brooks et al., Unprocessing Images for Learned Raw Denoising,
-    CVPR 2019), then the mean over square blocks of pixels. Large pictures come in pieces: what is drawn to learn from
-    is a scene, and a large picture shows more of them.
+    CVPR 2019), then means over areas, which take most of JPEG's blocks and of the noise away: all at half the size,
+    while the other is as soft as a demosaicked photograph. A large picture is made smaller before, and comes in pieces,
+    for what is drawn to learn from is a scene, and a large picture shows more of them.
     """
     import imageio.v3 as iio
 
@@ -50,13 +51,29 @@ def photograph(path: Path) -> list[Scene]:
         levels = np.asarray(iio.imread(path, mode="RGB"))
     except Exception as error:
         raise TrainingError(f"{printable(path)}: no picture that can be read: {error}") from error
-    block = max(2, -(-max(levels.shape) // MOST_SIDE))
-    height, width = (size // block for size in levels.shape[:2])
-    linear = _LINEAR[levels[: height * block, : width * block]]
-    return _pieces(_stored(linear.reshape(height, block, width, block, 3).mean(axis=(1, 3))))
+    linear = _reduced(_LINEAR[levels], -(-max(levels.shape) // MOST_SIDE))
+    return _pieces(_reduced(linear, 2)) + _pieces(_two_thirds(_two_thirds(linear).swapaxes(0, 1)).swapaxes(0, 1))
 
 
-def _pieces(scene: Scene) -> list[Scene]:
+def _reduced(linear: NDArray[np.float32], block: int) -> NDArray[np.float32]:
+    """Return the means over square blocks of pixels."""
+    height, width = (size // block for size in linear.shape[:2])
+    blocks = linear[: height * block, : width * block].reshape(height, block, width, block, 3)
+    means: NDArray[np.float32] = blocks.mean(axis=(1, 3))
+    return means
+
+
+def _two_thirds(linear: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return two rows for every three: each the mean over one row and half of the middle one."""
+    thirds = len(linear) // 3
+    first, middle, last = (linear[row : 3 * thirds : 3] for row in range(3))
+    pairs = np.stack((first + first + middle, middle + last + last), axis=1)
+    pairs /= 3
+    return pairs.reshape(2 * thirds, *linear.shape[1:])
+
+
+def _pieces(linear: NDArray[np.float32]) -> list[Scene]:
+    scene = _stored(linear)
     down, across = (max(1, size // PIECE) for size in scene.shape[:2])
     return [piece for rows in np.array_split(scene, down) for piece in np.array_split(rows, across, axis=1)]
 
