@@ -26,6 +26,7 @@ from isp.loops import (
     parted,
     woven,
 )
+from isp.recycled import empty
 from isp.rows import Point, Points, RowStage, Scratch, Table, Window, check_space
 from isp.threads import over_rows
 
@@ -76,7 +77,7 @@ def run(
     out : ndarray, optional
         Where to put it, C-contiguous and of its shape and dtype.
     """
-    out = np.empty(shapes[-1], dtype) if out is None else out
+    out = empty(shapes[-1], dtype) if out is None else out
     passes = _passes(works, shapes, source.shape)
     heights = [len(source), *(each.shape[0] for each in passes)]
     first_source = by_rows(source)
