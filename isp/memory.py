@@ -5,37 +5,24 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+from isp.control_groups import MEMBERSHIP, ROOT, groups
+
 _LIMITS = ("memory.max", "memory.limit_in_bytes")  # of control groups, version 2 and 1
 _USED = ("memory.current", "memory.usage_in_bytes")
 _USUAL = 4 << 30  # where nothing tells
 
 
-def free_memory(
-    root: Path = Path("/sys/fs/cgroup"), membership: Path = Path("/proc/self/cgroup"),
-    system: Path = Path("/proc/meminfo"),
-) -> int:  # fmt: skip
+def free_memory(root: Path = ROOT, membership: Path = MEMBERSHIP, system: Path = Path("/proc/meminfo")) -> int:
     """Return how many bytes are free for this process: the machine's, or less where a control group grants less.
 
     Parameters
     ----------
     root, membership : Path
-        Where Linux shows control groups, and to which this process belongs; see `isp.threads.cpu_limit`.
+        See `isp.control_groups.groups`.
     system : Path
         Where Linux tells of the machine's memory.
     """
-    free = [_available(system)]
-    try:
-        lines = membership.read_text("utf-8", "replace").splitlines()
-    except OSError:  # not Linux
-        lines = []
-    for line in lines:
-        _, _, rest = line.partition(":")
-        controllers, colon, path = rest.partition(":")
-        if colon and (not controllers or "memory" in controllers.split(",")):
-            mount = root / "memory" if controllers else root
-            group = mount / path.strip("/")
-            free += [_left(place) for place in (group, *group.parents) if place.is_relative_to(mount)]
-    least = min(free)
+    least = min(_available(system), math.inf, *map(_left, groups("memory", root, membership)))
     return _USUAL if math.isinf(least) else max(0, int(least))
 
 

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any, TypeVar
 
+from isp.control_groups import MEMBERSHIP, ROOT, groups
 from isp.errors import require
 
 MIN_ROWS = 32  # a shorter band costs more to hand over than to compute
@@ -53,34 +54,17 @@ def _available() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def cpu_limit(root: Path = Path("/sys/fs/cgroup"), membership: Path = Path("/proc/self/cgroup")) -> float:
+def cpu_limit(root: Path = ROOT, membership: Path = MEMBERSHIP) -> float:
     """Return how many processors' time the control groups of this process grant it; infinity where none limits it.
+
+    It is the least quota over period of its groups and of those above them.
 
     Parameters
     ----------
-    root : Path
-        Where Linux shows control groups.
-    membership : Path
-        The file that says to which this process belongs, as ``number:controllers:path`` per line.
-
-    Returns
-    -------
-    float
-        The least quota over period of its groups and of those above them.
+    root, membership : Path
+        See `isp.control_groups.groups`.
     """
-    try:
-        lines = membership.read_text("utf-8", "replace").splitlines()
-    except OSError:  # not Linux
-        return math.inf
-    limits = [math.inf]
-    for line in lines:
-        _, _, rest = line.partition(":")
-        controllers, colon, path = rest.partition(":")
-        if colon and (not controllers or "cpu" in controllers.split(",")):
-            mount = root / "cpu" if controllers else root  # version 2 has one tree and names no controllers
-            group = mount / path.strip("/")
-            limits += [_quota(place) for place in (group, *group.parents) if place.is_relative_to(mount)]
-    return min(limits)
+    return min(map(_quota, groups("cpu", root, membership)), default=math.inf)
 
 
 def _quota(group: Path) -> float:

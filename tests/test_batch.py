@@ -1,6 +1,7 @@
 """A batch that cannot be fooled: which files, under which names, what is done again and why; with real files."""
 
 import dataclasses
+import importlib.metadata
 import json
 import os
 import shutil
@@ -16,15 +17,15 @@ from hypothesis import strategies as st
 
 from isp import isolation
 from isp.atomic import machine, temporary_name
-from isp.batch import Choice, decision, names, recipe
+from isp.batch import Choice, decision, names
 from isp.batch import process as process_module
 from isp.batch.item import Item
 from isp.batch.local import Local, _Budget
 from isp.batch.process import process_item
 from isp.batch.receipts import FOLDER, INTENT, Input, Picture, Receipt, Receipts
-from isp.batch.recipe import Wanted, wanted
 from isp.batch.run import run
 from isp.batch.sources import Found, find, listed
+from isp.batch.wanted import Wanted, wanted
 from isp.convert import Settings, convert_file
 from isp.errors import ChildError, LockedError, ParameterError, RawError, StorageError
 from isp.memory import free_memory
@@ -335,17 +336,17 @@ def test_another_format_is_another_picture(src, ready):
 
 @pytest.mark.parametrize("name", ["PIXELS", "LIBRAW"])
 def test_another_version_makes_all_again_unless_that_is_not_wanted(src, ready, monkeypatch, name):
-    monkeypatch.setattr(recipe, name, "another")
+    monkeypatch.setattr(f"isp.batch.wanted.{name}", "another")
     assert reasons(src, ready) == {"version changed": 3}
     assert reasons(src, ready, keep_version=True) == {}
     assert changed(ready, src) == TREE
 
 
 def test_another_encoder_makes_all_again_and_another_isp_nothing(src, ready, monkeypatch):
-    real = recipe.version
-    monkeypatch.setattr(recipe, "version", lambda package: "99" if package == "isp" else real(package))
+    real = importlib.metadata.version
+    monkeypatch.setattr("isp.batch.wanted.version", lambda package: "99" if package == "isp" else real(package))
     assert reasons(src, ready) == {}
-    monkeypatch.setattr(recipe, "version", lambda package: "99" if package == "imagecodecs" else real(package))
+    monkeypatch.setattr("isp.batch.wanted.version", lambda package: "99" if package == "imagecodecs" else real(package))
     assert reasons(src, ready) == {"version changed": 3}
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import isp
-from isp.batch import recipe
+from isp.batch.wanted import PIXELS
 from isp.source import LIBRAW
 
 from .paths import SAMPLES
@@ -53,7 +53,7 @@ def golden():
 
 
 def test_the_golden_pixels_are_of_this_version(golden):
-    assert golden["pixels"] == recipe.PIXELS, f"golden.json is of another version: run `{COMMAND}` and commit the file"
+    assert golden["pixels"] == PIXELS, f"golden.json is of another version: run `{COMMAND}` and commit the file"
     assert set(golden["hashes"]) == set(CASES), f"raw files or options came or went: run `{COMMAND}`"
 
 
@@ -61,7 +61,7 @@ def test_the_golden_pixels_are_of_this_version(golden):
 def test_pixels_are_those_of_their_version(golden, case):
     assert pixels(case) == golden["hashes"].get(case), (
         f"the pixels of {case} are not those of version {golden['pixels']}. If that is intended, raise PIXELS in "
-        f"isp/batch/recipe.py, or batches would take old pictures for done, then run `{COMMAND}` and commit golden.json"
+        f"isp/batch/wanted.py, or batches would take old pictures for done, then run `{COMMAND}` and commit golden.json"
     )
 
 
@@ -70,10 +70,10 @@ def main() -> None:
     hashes = {case: pixels(case) for case in CASES}
     if GOLDEN.exists():
         old = json.loads(GOLDEN.read_text("utf-8"))
-        same = old["pixels"] == recipe.PIXELS and all(old[name] == value for name, value in here().items())
+        same = old["pixels"] == PIXELS and all(old[name] == value for name, value in here().items())
         if changed := [case for case in hashes if same and old["hashes"].get(case, hashes[case]) != hashes[case]]:
-            sys.exit(f"pixels changed ({', '.join(changed)}): raise PIXELS in isp/batch/recipe.py first")
-    table = {"pixels": recipe.PIXELS, **here(), "hashes": hashes}
+            sys.exit(f"pixels changed ({', '.join(changed)}): raise PIXELS in isp/batch/wanted.py first")
+    table = {"pixels": PIXELS, **here(), "hashes": hashes}
     GOLDEN.write_text(json.dumps(table, indent=1) + "\n", "utf-8")
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from isp.batch.item import Item, Status
 from isp.batch.receipts import Input, Picture, Receipt, Receipts, look, sha256
-from isp.batch.recipe import Wanted
+from isp.batch.wanted import Wanted
 
 _AGAIN = "--retry-failed tries again"
 _LOOKS = 10  # at an item that others work on too

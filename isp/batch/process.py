@@ -17,8 +17,8 @@ from isp.atomic import atomic_file
 from isp.batch.decision import Decision, Rules, decide
 from isp.batch.item import Item, Result, Status
 from isp.batch.receipts import Input, Picture, Receipt, Receipts, look, make_folder, sha256
-from isp.batch.recipe import Wanted
 from isp.batch.thumbnail import thumbnail
+from isp.batch.wanted import Wanted
 from isp.collected import collected_warnings
 from isp.convert import Settings, picture
 from isp.errors import ChildError, DamagedError, IspError, RawError, StorageError, WriteError, bug_line, printable

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from isp.atomic import atomic_file, temporary_name
 from isp.batch.item import Item
-from isp.batch.recipe import Wanted
+from isp.batch.wanted import Wanted
 from isp.errors import StorageError, printable
 
 FOLDER, INTENT = ".isp", "intent"

@@ -13,7 +13,7 @@ import isp
 from isp.batch.item import Item, Result
 from isp.batch.process import Order, process_item
 from isp.batch.receipts import FOLDER
-from isp.batch.recipe import FILES, contents, wanted
+from isp.batch.wanted import FILES, contents, wanted
 from isp.errors import ClusterError, IspError, printable
 from isp.pipeline import Pipeline
 

@@ -19,8 +19,8 @@ from isp.batch.lock import locked
 from isp.batch.names import name_pictures
 from isp.batch.process import Order, resulting
 from isp.batch.receipts import Receipts, make_folder
-from isp.batch.recipe import wanted
 from isp.batch.sources import Choice, find
+from isp.batch.wanted import wanted
 from isp.convert import Settings
 from isp.errors import ParameterError, RawError, printable
 from isp.plan import SUFFIX, check_format, ends_linear, identity
