@@ -30,7 +30,7 @@ from isp.recycled import empty
 from isp.rows import Point, Points, RowStage, Scratch, Table, Window, check_space
 from isp.threads import over_rows
 
-_BAND_BYTES = 1 << 19  # of the widest buffer: two fit into the second-level cache of most processors
+_BAND_BYTES = 1 << 20  # of the widest buffer: one and what is made of it stay in a second-level cache of 2 MB
 _BAND_ROWS = 64
 
 Work = Points | Window | Table
@@ -129,7 +129,8 @@ def _as_pass(group: list[Work], shape: Shape, apart: bool) -> Pass:
     points = [(work.point, work.parameters) for work in group if isinstance(work, Points | Table)]
     point, parameters = reduce(_joined, points) if points else (SAME, ())
     lies_apart = window.by_parity if window is not None else apart and len(shape) == 2
-    row = (1, 3, 2, (shape[1] + 1) // 2) if lies_apart else (1, 3, shape[1])
+    together = window.together if window is not None else 1
+    row = (together, 3, 2, (shape[1] + 1) // 2) if lies_apart else (together, 3, shape[1])
     if window is not None:
         kernel, parameters = window.make(point), (window.parameters, parameters, Scratch(row))
     elif len(shape) == 2:

@@ -108,28 +108,9 @@ def each_pixel(point: Point) -> Kernel:
     return rows
 
 
-@combination
-def _each_pixel_of_parities(point: Point) -> Kernel:
-    function, of_row = point
-
-    @kernel
-    def rows(first, last, source, source_top, target, target_top, parameters):  # type: ignore[no-untyped-def]
-        for y in range(first, last):
-            here = of_row(y, parameters)
-            for parity in range(2):
-                planes, out = source[y - source_top], target[y - target_top]
-                r, g, b = planes[0, parity], planes[1, parity], planes[2, parity]
-                red, green, blue = out[0, parity], out[1, parity], out[2, parity]
-                for pair in range(r.size):
-                    value = function((r[pair], g[pair], b[pair]), 2 * pair + parity, here)
-                    red[pair], green[pair], blue[pair] = value
-
-    return rows
-
-
-def before(rows_of_colours: Kernel, *, by_parity: bool = False) -> Callable[[Point], Kernel]:
+def before(rows_of_colours: Kernel) -> Callable[[Point], Kernel]:
     """Return what makes, of a function of one pixel, the kernel whose results go through it: `Window.make`."""
-    return functools.partial(_followed_by_parity if by_parity else _followed, rows_of_colours)
+    return functools.partial(_followed, rows_of_colours)
 
 
 @combination
@@ -140,20 +121,6 @@ def _followed(rows_of_colours: Kernel, point: Point) -> Kernel:
     def rows(first, last, source, source_top, target, target_top, parameters):  # type: ignore[no-untyped-def]
         of_window, of_points, planes = parameters
         for y in range(first, last):  # row by row, so that what is made is still in the cache
-            rows_of_colours(y, y + 1, source, source_top, planes, y, of_window)
-            pixels(y, y + 1, planes, y, target, target_top, of_points)
-
-    return _alone(rows_of_colours) if point is SAME else rows
-
-
-@combination
-def _followed_by_parity(rows_of_colours: Kernel, point: Point) -> Kernel:
-    pixels = _each_pixel_of_parities(point)
-
-    @kernel
-    def rows(first, last, source, source_top, target, target_top, parameters):  # type: ignore[no-untyped-def]
-        of_window, of_points, planes = parameters
-        for y in range(first, last):
             rows_of_colours(y, y + 1, source, source_top, planes, y, of_window)
             pixels(y, y + 1, planes, y, target, target_top, of_points)
 
@@ -193,14 +160,17 @@ def woven(rows_by_parity: Kernel) -> Kernel:
     @kernel
     def rows(first, last, source, source_top, target, target_top, parameters):  # type: ignore[no-untyped-def]
         width, (of_rows, planes) = target.shape[2], parameters
-        for y in range(first, last):
-            rows_by_parity(y, y + 1, source, source_top, planes, y, of_rows)
-            for colour in range(3):
-                even, odd, out = planes[0, colour, 0], planes[0, colour, 1], target[y - target_top, colour]
-                for pair in range(width // 2):
-                    out[2 * pair], out[2 * pair + 1] = even[pair], odd[pair]
-                if width % 2:
-                    out[width - 1] = even[width // 2]
+        for top in range(first, last, len(planes)):
+            end = min(top + len(planes), last)
+            rows_by_parity(top, end, source, source_top, planes, top, of_rows)
+            for y in range(top, end):
+                for colour in range(3):
+                    even, odd = planes[y - top, colour, 0], planes[y - top, colour, 1]
+                    out = target[y - target_top, colour]
+                    for pair in range(width // 2):
+                        out[2 * pair], out[2 * pair + 1] = even[pair], odd[pair]
+                    if width % 2:
+                        out[width - 1] = even[width // 2]
 
     return rows
 
@@ -228,16 +198,18 @@ def looked_up_by_parity(rows_of_entries: Kernel) -> Kernel:
     @kernel
     def rows(first, last, source, source_top, target, target_top, parameters):  # type: ignore[no-untyped-def]
         width, (of_rows, table, entries) = target.shape[1], parameters
-        for y in range(first, last):
-            rows_of_entries(y, y + 1, source, source_top, entries, y, of_rows)
-            even, odd, out = entries[0, :, 0], entries[0, :, 1], target[y - target_top]
-            for pair in range(width // 2):
-                x = 2 * pair
-                out[x, 0], out[x, 1], out[x, 2] = table[even[0, pair]], table[even[1, pair]], table[even[2, pair]]
-                x = 2 * pair + 1
-                out[x, 0], out[x, 1], out[x, 2] = table[odd[0, pair]], table[odd[1, pair]], table[odd[2, pair]]
-            if width % 2:
-                x, pair = width - 1, width // 2
-                out[x, 0], out[x, 1], out[x, 2] = table[even[0, pair]], table[even[1, pair]], table[even[2, pair]]
+        for top in range(first, last, len(entries)):
+            end = min(top + len(entries), last)
+            rows_of_entries(top, end, source, source_top, entries, top, of_rows)
+            for y in range(top, end):
+                even, odd, out = entries[y - top, :, 0], entries[y - top, :, 1], target[y - target_top]
+                for pair in range(width // 2):
+                    x = 2 * pair
+                    out[x, 0], out[x, 1], out[x, 2] = table[even[0, pair]], table[even[1, pair]], table[even[2, pair]]
+                    x = 2 * pair + 1
+                    out[x, 0], out[x, 1], out[x, 2] = table[odd[0, pair]], table[odd[1, pair]], table[odd[2, pair]]
+                if width % 2:
+                    x, pair = width - 1, width // 2
+                    out[x, 0], out[x, 1], out[x, 2] = table[even[0, pair]], table[even[1, pair]], table[even[2, pair]]
 
     return rows

@@ -68,6 +68,8 @@ class Window(NamedTuple):
     by_parity : bool
         Whether it reads, and writes, even and odd columns apart: what differs from column to column in a Bayer pattern
         is then the same along a row, and LLVM vectorises it without waste.
+    together : int
+        How many rows it makes best at a time.
     """
 
     make: Callable[[Point], Kernel]
@@ -75,6 +77,7 @@ class Window(NamedTuple):
     halo: int = 0
     cell: int = 1
     by_parity: bool = False
+    together: int = 1
 
 
 class Table(NamedTuple):

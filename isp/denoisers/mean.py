@@ -33,13 +33,13 @@ def _rows(first, last, source, source_top, target, target_top, parameters):  # t
 
 
 @kernel
-def _sum_of_three(a, b, c):  # type: ignore[no-untyped-def]
-    return np.float64(a) + np.float64(b) + np.float64(c)
+def _sums(a, b, c, d):  # type: ignore[no-untyped-def]
+    return np.float64(a) + np.float64(b) + np.float64(c), np.float64(b) + np.float64(c) + np.float64(d)
 
 
 @kernel
-def _mean_of_nine(left, centre, right):  # type: ignore[no-untyped-def]
-    return np.float32((left + centre + right) * (1 / 9))
+def _mean_of_nine(first, second, third):  # type: ignore[no-untyped-def]
+    return np.float32((first + second + third) * (1 / 9))
 
 
 def mean(window: int, height: int, width: int) -> Window:
@@ -48,6 +48,6 @@ def mean(window: int, height: int, width: int) -> Window:
     Summed in float64, columns first, and rounded once to float32.
     """
     if window == 3:
-        return nine(_sum_of_three, _mean_of_nine, height, width)
+        return nine(_sums, _mean_of_nine, height, width)
     sums, totals = Scratch((width + window - 1,), np.float64), Scratch((width,), np.float64)
     return Window(before(_rows), (window, height, sums, totals), halo=window // 2)

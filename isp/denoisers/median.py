@@ -9,20 +9,27 @@ from isp.rows import Scratch, Window
 
 
 @kernel
-def sorted_three(a, b, c):  # type: ignore[no-untyped-def]
-    """Return three values in order."""
-    low, high = min(a, b), max(a, b)
-    middle = min(high, c)
-    return min(low, middle), max(low, middle), max(high, c)
+def middle_of_three(a, b, c):  # type: ignore[no-untyped-def]
+    """Return the median of three values."""
+    return max(min(a, b), min(max(a, b), c))
 
 
 @kernel
-def middle_of_nine(left, centre, right):  # type: ignore[no-untyped-def]
-    """Return the median of three columns in order: of greatest low, middle middle, least high the middle."""
-    _, middle, _ = sorted_three(left[1], centre[1], right[1])
-    lowest, highest = max(left[0], max(centre[0], right[0])), min(left[2], min(centre[2], right[2]))
-    _, result, _ = sorted_three(lowest, middle, highest)
-    return result
+def _sorted_columns(a, b, c, d):  # type: ignore[no-untyped-def]
+    """Return a, b, c in order, and b, c, d: both from b and c in order."""
+    low, high = min(b, c), max(b, c)
+    upper, lower = max(low, a), max(low, d)
+    return (min(low, a), min(upper, high), max(upper, high)), (min(low, d), min(lower, high), max(lower, high))
+
+
+@kernel
+def _middle_of_nine(first, second, third):  # type: ignore[no-untyped-def]
+    """Return the median of three columns in order: of greatest low, middle middle, least high the middle.
+
+    What neighbours share, of the first and the second, is compared first.
+    """
+    lowest, highest = max(max(first[0], second[0]), third[0]), min(min(first[2], second[2]), third[2])
+    return middle_of_three(lowest, middle_of_three(first[1], second[1], third[1]), highest)
 
 
 @kernel
@@ -83,6 +90,6 @@ def median(window: int, height: int, width: int) -> Window:
     the least and the greatest of those cannot be the median, so both go and one more comes, until three are left.
     """
     if window == 3:
-        return nine(sorted_three, middle_of_nine, height, width)
+        return nine(_sorted_columns, _middle_of_nine, height, width)
     padded, values = Scratch((window, width + window - 1)), Scratch((window * window // 2 + 2, width))
     return Window(before(_rows), (window, height, padded, values), halo=window // 2)
