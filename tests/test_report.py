@@ -12,7 +12,7 @@ import pytest
 
 from isp.batch import page
 from isp.batch.item import STATUSES, Item, Result
-from isp.batch.report import Run, check_report, write_html, write_json, write_report
+from isp.batch.report import Run, check_report, write_report
 from isp.errors import StorageError, WriteError
 
 THUMBNAIL = b"\xff\xd8 a small picture \xff\xd9"
@@ -96,7 +96,7 @@ class Page(HTMLParser):
 
 
 def html(tmp_path, results, run=RUN):
-    write_html(results, run, tmp_path / "report.html")
+    write_report(results, run, tmp_path / "report.html")
     return Page(tmp_path / "report.html")
 
 
@@ -109,7 +109,7 @@ def path_of(entry):
 
 def test_json_says_all(tmp_path):
     results = everything()
-    write_json(iter(results), RUN, tmp_path / "r.json")
+    write_report(iter(results), RUN, tmp_path / "r.json")
     report = json.loads((tmp_path / "r.json").read_bytes())
     assert (report["format"], report["version"]) == ("isp-batch-report", 1)
     assert report["counts"] == {"done": 11, "skipped": 9, "failed": 4, "damaged": 2, "blocked": 1, "left": 3}
@@ -130,7 +130,7 @@ def test_json_says_all(tmp_path):
 
 
 def test_json_has_a_line_for_each_item_and_no_odd_characters(tmp_path):
-    write_json(everything(), RUN, tmp_path / "r.json")
+    write_report(everything(), RUN, tmp_path / "r.json")
     text = (tmp_path / "r.json").read_bytes().decode("utf-8")
     assert sum(line.startswith('  {"key"') for line in text.splitlines()) == len(everything())
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f\ud800-\udfff]", text)
@@ -138,7 +138,7 @@ def test_json_has_a_line_for_each_item_and_no_odd_characters(tmp_path):
 
 def test_nothing_done(tmp_path):
     nothing = RUN._replace(total=0)
-    write_json([], nothing, tmp_path / "r.json")
+    write_report([], nothing, tmp_path / "r.json")
     assert json.loads((tmp_path / "r.json").read_bytes())["items"] == []
     assert "There was nothing to do." in html(tmp_path, [], nothing).words
 

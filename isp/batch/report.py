@@ -106,40 +106,13 @@ def write_report(results: Iterable[Result], run: Run, path: str | os.PathLike[st
     StorageError
         If it cannot be written.
     """
-    (write_json if _kind(path) == "json" else write_html)(results, run, path)
-
-
-def write_json(results: Iterable[Result], run: Run, path: str | os.PathLike[str]) -> None:
-    """Write the report for programs; `write_report` says the rest.
-
-    Parameters
-    ----------
-    results : iterable of Result
-        What came of the items.
-    run : Run
-        The batch as a whole.
-    path : str or path
-        Ends with ``.json``.
-    """
-    _write(path, _json(sorted(results, key=name_of), run))
-
-
-def write_html(results: Iterable[Result], run: Run, path: str | os.PathLike[str]) -> None:
-    """Write the report for people, one page that needs nothing else; `write_report` says the rest.
-
-    Parameters
-    ----------
-    results : iterable of Result
-        What came of the items.
-    run : Run
-        The batch as a whole.
-    path : str or path
-        Ends with ``.html`` or ``.htm``.
-    """
+    ordered = sorted(results, key=name_of)
+    if _kind(path) == "json":
+        _write(path, _json(ordered, run))
+        return
     from isp.batch.page import render
 
-    folder = os.path.dirname(os.path.abspath(path))
-    _write(path, render(sorted(results, key=name_of), run, folder, mark=_MARKS["html"]))
+    _write(path, render(ordered, run, os.path.dirname(os.path.abspath(path)), mark=_MARKS["html"]))
 
 
 def name_of(result: Result) -> bytes:
