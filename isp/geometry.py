@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from isp.errors import StageError, require
 from isp.frame import Meta, Rectangle
+from isp.jit import kernel
+from isp.threads import over_rows
 
 # EXIF orientation: swap the axes, then mirror the rows (top and bottom), then the columns (left and right).
 _ORIENTATIONS = {
@@ -140,10 +142,35 @@ def _stretch(image: NDArray[Any], length: int, step: float, axis: int) -> NDArra
     position = np.arange(length) * step
     low = np.minimum(position.astype(np.intp), image.shape[axis] - 1)
     high = np.minimum(low + 1, image.shape[axis] - 1)
-    weight = np.expand_dims((position - low).astype(image.dtype), tuple(range(1, 3 - axis)))
-    below = image.take(low, axis)
-    above = image.take(high, axis)
-    return np.asarray(below + (above - below) * weight)
+    weight = (position - low).astype(image.dtype)
+    if axis == 0:
+        out = np.empty((length, *image.shape[1:]), image.dtype)
+        over_rows(_between_rows, length, image, low, high, weight, out)
+    else:
+        out = np.empty((len(image), length, *image.shape[2:]), image.dtype)
+        over_rows(_between_columns, len(image), image, low, high, weight, out)
+    return out
+
+
+@kernel
+def _between(below, above, weight):  # type: ignore[no-untyped-def]
+    return below + (above - below) * weight
+
+
+@kernel
+def _between_rows(first, last, image, low, high, weight, out):  # type: ignore[no-untyped-def]
+    for y in range(first, last):
+        for x in range(out.shape[1]):
+            for colour in range(out.shape[2]):
+                out[y, x, colour] = _between(image[low[y], x, colour], image[high[y], x, colour], weight[y])
+
+
+@kernel
+def _between_columns(first, last, image, low, high, weight, out):  # type: ignore[no-untyped-def]
+    for y in range(first, last):
+        for x in range(out.shape[1]):
+            for colour in range(out.shape[2]):
+                out[y, x, colour] = _between(image[y, low[x], colour], image[y, high[x], colour], weight[x])
 
 
 def orient(image: NDArray[Any], orientation: int) -> NDArray[Any]:
