@@ -1,6 +1,6 @@
 """Compare denoisers where the truth is known: pictures turned into what a sensor sees of them, with noise added.
 
-    python -m benchmarks.denoise FOLDER...
+    python -m benchmarks.denoise FOLDER... [--weights FILE.npz]
 
 Every picture is turned back to linear light (Brooks et al., Unprocessing Images for Learned Raw Denoising, CVPR
 2019), seen through a camera's colours, cut to an RGGB mosaic and given Poisson and Gaussian noise. Raw PSNR is of the
@@ -83,7 +83,7 @@ def non_local_means(plane: Image) -> Image:
     return (smooth * step + plane.min()).astype(np.float32)
 
 
-def methods() -> dict[str, Callable[[Frame, NoiseModel], Image]]:
+def methods(weights: tuple[Path, ...] = ()) -> dict[str, Callable[[Frame, NoiseModel], Image]]:
     """Return the contestants: functions of a noisy frame and the noise that it has in truth."""
     window = {
         name: lambda frame, _, name=name: isp.Denoise(name, where="mosaic")(frame).data for name in ("mean", "median")
@@ -96,6 +96,9 @@ def methods() -> dict[str, Callable[[Frame, NoiseModel], Image]]:
         result["BM3D + VST"] = planes(bm3d)
     result["CNN, noise known"] = lambda frame, noise: denoised(frame.data, network, noise)
     result["CNN, noise estimated"] = lambda frame, _: denoised(frame.data, network, noise_of(frame)[0])
+    for path in weights:
+        other = registry.load("cnn", str(path))
+        result[path.name] = lambda frame, noise, other=other: denoised(frame.data, other, noise)
     return result
 
 
@@ -220,10 +223,13 @@ def _deviation(sites: NDArray[np.float64]) -> float:
 @click.command()
 @click.argument("folders", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--only", multiple=True, metavar="METHOD", help="One method; may be repeated. Default all.")
+@click.option("--weights", multiple=True, type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              metavar="FILE.npz", help="Other weights, told the noise; may be repeated.")  # fmt: skip
 @click.option("--pictures", type=click.IntRange(1), metavar="N", help="The first N of each folder. Default all.")
-def main(folders: tuple[Path, ...], only: tuple[str, ...], pictures: int | None) -> None:
+def main(folders: tuple[Path, ...], only: tuple[str, ...], weights: tuple[Path, ...], pictures: int | None) -> None:
     """Print a table per folder of pictures, and what denoising does where there is little noise."""
-    contestants = {name: method for name, method in methods().items() if not only or name in only}
+    chosen = {*only, *(path.name for path in weights)}
+    contestants = {name: method for name, method in methods(weights).items() if not only or name in chosen}
     for folder in folders:
         paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)[:pictures]
         click.echo(f"\n{folder.name}, {len(paths)} pictures: raw PSNR / sRGB PSNR in dB / SSIM\n")

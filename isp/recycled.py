@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 _LEAST, _MOST = 4 << 20, 160 << 20  # bytes of an array; the most is a picture of 24 MP in 16 bits
-_KEPT = 2  # blocks, the ones that were used last
+_KEPT = 2 * _MOST  # bytes in all, of the blocks that were used last
 _POSSIBLE = hasattr(mmap, "MADV_FREE") and hasattr(mmap, "MADV_HUGEPAGE")
 
-_free: collections.deque[mmap.mmap] = collections.deque(maxlen=_KEPT)
+_free: collections.deque[mmap.mmap] = collections.deque()
 
 
 class _Lent:
@@ -66,6 +66,9 @@ def _new(size: int) -> mmap.mmap:
 def _give_back(block: mmap.mmap) -> None:
     _advise(block, mmap.MADV_FREE)
     _free.append(block)
+    with contextlib.suppress(IndexError):  # another thread took the last
+        while sum(map(len, list(_free))) > _KEPT:
+            _free.popleft()
 
 
 def _advise(block: mmap.mmap, advice: int) -> None:

@@ -71,10 +71,17 @@ def test_no_array_holds_more_than_twice_its_size() -> None:
     assert place(empty(less, np.uint16)) != there
 
 
-def test_only_a_few_are_kept_and_no_large_ones() -> None:
-    arrays = [empty(SHAPE, np.uint8) for _ in range(10)] + [empty((9000, 9000), np.uint32)]
+def test_a_limited_size_is_kept_and_nothing_large() -> None:
+    large = (recycled._MOST // 3, 1)
+    arrays = [empty(large, np.uint8) for _ in range(10)] + [empty((9000, 9000), np.uint32)]
     del arrays
-    assert len(recycled._free) == recycled._KEPT
+    assert sum(map(len, recycled._free)) == 6 * large[0] <= recycled._KEPT
+
+
+def test_arrays_of_many_sizes_in_turn_find_their_memory_again() -> None:
+    shapes = [(rows, 1000, 3) for rows in (2000, 5000, 12000, 30000)]
+    first = [place(empty(shape, np.uint8)) for shape in shapes]
+    assert [place(empty(shape, np.uint8)) for shape in shapes] == first
 
 
 def test_threads_never_share_memory() -> None:
