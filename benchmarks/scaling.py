@@ -26,7 +26,8 @@ WORK: dict[str, Callable[[isp.Frame], Any]] = {
 PROCESS = "isp convert to JPEG, whole process"
 SIZES_NOTE = (
     "All sizes in turn. Deviation: a size's time per megapixel over the mean of all sizes in that turn, less 1; then "
-    "the median. Slope and constant by least squares over the medians."
+    "the median. Slope and constant by least squares over the medians. In memory: the second of two runs, as in the "
+    "tables of the chain."
 )
 THREADS_NOTE = (
     "All numbers of threads in turn. Speed-up: the time of one thread over it, turn by turn, then the median."
@@ -38,7 +39,7 @@ def tables(bench: Bench) -> Iterator[Table]:
     rows: list[Row] = []
     for name, work in WORK.items():
         frames = {megapixels: bench.frame(megapixels) for megapixels in bench.sizes}
-        entrants = [Entrant(f"{m:g} MP", clocked(partial(work, f))) for m, f in frames.items()]
+        entrants = [Entrant(f"{m:g} MP", clocked(partial(work, f), warm=True)) for m, f in frames.items()]
         rows += fitted(name, bench.sizes, bench.race(f"sizes, {name}", entrants))
     entrants = [ours(bench, bench.input(m), ".jpg", 8, f"{m:g} MP") for m in bench.sizes]
     rows += fitted(PROCESS, bench.sizes, bench.race(f"sizes, {PROCESS}", entrants))
