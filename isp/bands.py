@@ -132,7 +132,8 @@ def _as_pass(group: list[Work], shape: Shape, apart: bool) -> Pass:
     together = window.together if window is not None else 1
     row = (together, 3, 2, (shape[1] + 1) // 2) if lies_apart else (together, 3, shape[1])
     if window is not None:
-        kernel, parameters = window.make(point), (window.parameters, parameters, Scratch(row))
+        planes = () if window.by_parity else (Scratch(row),)
+        kernel, parameters = window.make(point), (window.parameters, parameters, *planes)
     elif len(shape) == 2:
         kernel = (each_site_by_parity if apart else each_site)(point)
     else:

@@ -85,7 +85,7 @@ def _interpolated(point: Point) -> Kernel:
 
     @kernel
     def rows(first, last, source, source_top, target, target_top, parameters):  # type: ignore[no-untyped-def]
-        (height, width, cfa, layout), of_points, _ = parameters
+        (height, width, cfa, layout), of_points = parameters
         for y in range(first, last):
             at, planes, row, step = y - source_top, target[y - target_top], of_row(y, of_points), 1
             if 0 < y < height - 1 and width > 2:

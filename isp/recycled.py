@@ -1,7 +1,7 @@
 """Large arrays whose memory is used again when nobody holds them any more.
 
-New memory comes from the system, which clears it page by page when it is first written: a quarter of the time that the
-default chain takes to 8 bits. C libraries keep what is freed for the same reason, but only below 32 MB.
+New memory comes from the system, which clears it page by page when it is first written; a picture is computed so fast
+that this counts. C libraries keep what is freed for the same reason, but only below 32 MB.
 """
 
 from __future__ import annotations

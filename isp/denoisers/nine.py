@@ -77,7 +77,7 @@ def _rows(columns: Kernel, across: Kernel, point: Point) -> Kernel:
 
     @kernel
     def rows(first, last, source, source_top, target, target_top, parameters):  # type: ignore[no-untyped-def]
-        (height, width, made), of_points, _ = parameters
+        (height, width, made), of_points = parameters
         end_of_pairs = max((width - 1) // 2, 1)  # those from 1 on have columns beside them on both sides
         for y in range(first, last, _TOGETHER):
             lower = min(y + 1, last - 1)  # the second row, or the first again where there is none
