@@ -7,12 +7,15 @@ but for two shapes of JPEG tiles that LibRaw 0.22 garbles: wider than the pictur
 
 from __future__ import annotations
 
+import io
 import itertools
+import os
 import struct
 import threading
 from typing import NamedTuple
 
 import numpy as np
+import rawpy
 from numpy.typing import NDArray
 
 from isp import lossless_jpeg
@@ -25,7 +28,6 @@ _INTEGERS = 1
 _SHORT = 3  # the type of a tag
 _FIRST_VERSION = (1.0, 1.0)  # LibRaw reads differences of 16 bits in a DNG 1.0 in another way
 _LARGEST_GAP = 16  # bytes between tiles; no directory fits in
-_NOTHING = bytes(1 << 16)  # so short that it stays in the cache
 
 # Tags by their number, named as in the TIFF and DNG specifications.
 _BITS, _COMPRESSION, _FILL_ORDER, _SAMPLES, _SAMPLE_FORMAT = 258, 259, 266, 277, 339
@@ -100,8 +102,8 @@ def _is_whole(layout: Layout, bits: int, tiled: bool) -> bool:
     return bits == 16 and in_one_piece and layout.end - layout.start >= 2 * layout.height * layout.width
 
 
-def without_pixels(file: Source, layout: Layout) -> bytes:
-    """Return the file with nothing where its tiles are, from which LibRaw tells in no time what the rest says.
+def open_without_pixels(raw: rawpy.RawPy, file: Source, layout: Layout) -> None:
+    """Open the file with nothing where its tiles are, from which LibRaw tells in no time what the rest says.
 
     LibRaw stops at the first tile that is no JPEG; so a file without compression is made to claim JPEG.
     """
@@ -111,9 +113,15 @@ def without_pixels(file: Source, layout: Layout) -> bytes:
     part, start = (head, 0) if layout.compression_at < layout.start else (tail, layout.end)
     struct.pack_into(layout.byte_order + "H", part.data, layout.compression_at - start, _LOSSLESS_JPEG)
     if not len(tail):
-        return head.tobytes()
-    blocks, rest = divmod(layout.end - layout.start, len(_NOTHING))
-    return b"".join((head.data, *itertools.repeat(_NOTHING, blocks), _NOTHING[:rest], tail.data))
+        raw.open_buffer(io.BytesIO(head.data))
+    elif hasattr(os, "memfd_create"):
+        with open(os.memfd_create("without pixels"), "w+b", buffering=0) as copy:  # in memory, but for its hole
+            copy.write(head.data)
+            copy.seek(layout.end)
+            copy.write(tail.data)
+            raw.open_file(f"/proc/self/fd/{copy.fileno()}")
+    else:
+        raw.open_buffer(io.BytesIO(b"".join((head.data, bytes(layout.end - layout.start), tail.data))))
 
 
 def read_mosaic(file: Source, layout: Layout) -> NDArray[np.uint16] | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import logging
 from typing import Any, BinaryIO
 
@@ -29,7 +28,7 @@ from isp.errors import DamagedError, RawError, require, require_choice
 from isp.frame import Frame, Meta, Rectangle, Space
 from isp.fresh_memory import fresh_memory
 from isp.headerless import find_sidecar, read_headerless
-from isp.plain_dng import find_layout, read_mosaic, without_pixels
+from isp.plain_dng import find_layout, open_without_pixels, read_mosaic
 from isp.source import FilePath, Source, check_claim, explained, identify, reading
 from isp.tags import Story, ask_libraw, ask_thumbnail, read_exif, read_story
 from isp.threads import thread_count
@@ -143,9 +142,9 @@ def _plain(file: Source, picture: Picture | None, story: Story) -> tuple[rawpy.R
         return None
     raw = rawpy.RawPy()
     try:
-        raw.open_buffer(io.BytesIO(without_pixels(file, layout)))
+        open_without_pixels(raw, file, layout)
         raw.unpack()
-    except (rawpy.LibRawError, rawpy.NotSupportedError):
+    except (rawpy.LibRawError, rawpy.NotSupportedError, OSError):
         return None
     if raw.raw_type != rawpy.RawType.Flat or (raw.sizes.raw_height, raw.sizes.raw_width) != layout[:2]:
         return None
