@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 ENTRY = "isp_entry"  # the name of the function that takes the slots
 _SCALARS = {"i8": ("q", "i64"), "f4": ("f4x", "float"), "f8": ("d", "double")}  # as `struct` packs and LLVM reads them
@@ -95,21 +96,27 @@ def flat(arguments: tuple[Any, ...]) -> Iterator[Any]:
             yield argument
 
 
+def slots_of(argument: NDArray[Any]) -> tuple[int, ...]:
+    """Return what the slots of an array hold."""
+    return argument.ctypes.data, argument.size, *argument.shape, *argument.strides
+
+
 class Form:
-    """How arguments of some kinds lie in their slots, and which slots hold the whole numbers."""
+    """How arguments of some kinds lie in their slots: where each starts, and which slots hold the whole numbers."""
 
     def __init__(self, kinds: Kinds) -> None:
         self.kinds = kinds
         self._struct = struct.Struct("=" + kinds.packed)
         before = ["=" + Kinds(kinds[:number]).packed for number in range(len(kinds))]
-        self.whole = [struct.calcsize(b) // 8 for b, k in zip(before, kinds, strict=True) if k == _WHOLE]
+        self.starts = [struct.calcsize(each) // 8 for each in before]
+        self.whole = [start for start, each in zip(self.starts, kinds, strict=True) if each == _WHOLE]
 
     def fill(self, arguments: tuple[Any, ...]) -> array[int]:
         """Return the slots with the arguments in them; the arrays must outlive them."""
         values: list[Any] = []
         for argument in flat(arguments):
             if isinstance(argument, np.ndarray):
-                values += (argument.ctypes.data, argument.size, *argument.shape, *argument.strides)
+                values += slots_of(argument)
             else:
                 values.append(argument)
         return array("q", self._struct.pack(*values))

@@ -6,7 +6,8 @@ There is no formula here and no stage by name.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from functools import reduce
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isp.frame import Frame
-from isp.jit import Kernel
+from isp.jit import Call, Kernel
 from isp.loops import (
     SAME,
     after,
@@ -32,9 +33,11 @@ from isp.threads import over_rows
 
 _BAND_BYTES = 1 << 20  # of the widest buffer: one and what is made of it stay in a second-level cache of 2 MB
 _BAND_ROWS = 64
+_TARGET = 4  # which argument of a kernel; see `isp.loops`
 
 Work = Points | Window | Table
 Shape = tuple[int, ...]
+Maker = Callable[[int, int, NDArray[Any]], None]
 
 
 class Pass(NamedTuple):
@@ -78,27 +81,47 @@ def run(
         Where to put it, C-contiguous and of its shape and dtype.
     """
     out = empty(shapes[-1], dtype) if out is None else out
+    make = maker(source, works, shapes)
+    over_rows(lambda first, last: make(first, last, out[first:last]), len(out))
+    return out
+
+
+def maker(source: NDArray[Any], works: Sequence[Work], shapes: Sequence[Shape]) -> Maker:
+    """Return a function that puts rows `first` to `last` of what `run` returns into an array of so many rows.
+
+    Whatever rows it is asked for, in whatever thread, each is the same.
+    """
     passes = _passes(works, shapes, source.shape)
     heights = [len(source), *(each.shape[0] for each in passes)]
-    first_source = by_rows(source)
-    last_target = out if isinstance(works[-1], Table) else by_rows(out)
-    band = _rows_of_a_band(passes)
+    most = _rows_of_a_band(passes)
+    idle: deque[list[Call]] = deque()
 
-    def bands(first: int, last: int) -> None:
-        images = [first_source, *_buffers(passes, band), last_target]
-        calls = [
-            each.kernel.bind(0, 0, image, 0, target, 0, _with_scratch(each.parameters))
-            for each, (image, target) in zip(passes, itertools.pairwise(images), strict=True)
-        ]
+    def make(first: int, last: int, target: NDArray[Any]) -> None:
+        last_target = target if isinstance(works[-1], Table) else by_rows(target)
+        try:
+            calls = idle.pop()
+            calls[-1].replace(_TARGET, last_target)
+        except IndexError:
+            calls = _calls(passes, by_rows(source), min(most, heights[-1]), last_target)
+        band = 2 * -(-(last - first) // (2 * -(-(last - first) // most)))  # as even as pairs of rows allow
         for top in range(first, last, band):
             source_top = 0
             for call, (start, stop) in zip(calls, _spans(passes, heights, top, min(top + band, last)), strict=True):
-                target_top = 0 if call is calls[-1] else start
+                target_top = first if call is calls[-1] else start
                 call(start, stop, source_top, target_top)
                 source_top = target_top
+        idle.append(calls)
 
-    over_rows(bands, len(out))
-    return out
+    return make
+
+
+def _calls(passes: Sequence[Pass], source: NDArray[Any], band: int, target: NDArray[Any]) -> list[Call]:
+    """Return a call for each pass, for one thread: buffers of a band lie between them."""
+    images = [source, *_buffers(passes, band), target]
+    return [
+        each.kernel.bind(0, 0, image, 0, made, 0, _with_scratch(each.parameters))
+        for each, (image, made) in zip(passes, itertools.pairwise(images), strict=True)
+    ]
 
 
 def by_rows(image: NDArray[Any]) -> NDArray[Any]:
@@ -182,9 +205,9 @@ def _width_in_memory(each: Pass) -> Shape:
 
 
 def _rows_of_a_band(passes: Sequence[Pass]) -> int:
-    """Return as many rows of the result as let every buffer stay in the cache."""
+    """Return an even number of rows of the result, as many as let every buffer stay in the cache."""
     widest = max((4 * int(np.prod(_width_in_memory(each))) for each in passes[:-1]), default=0)
-    return max(8, min(_BAND_ROWS, _BAND_BYTES // widest)) if widest else 1 << 30
+    return max(8, min(_BAND_ROWS, _BAND_BYTES // widest // 2 * 2)) if widest else 1 << 30
 
 
 def _buffers(passes: Sequence[Pass], band: int) -> list[NDArray[np.float32]]:

@@ -18,12 +18,13 @@ from isp.atomic import check_target
 from isp.encoders import Extras
 from isp.errors import PipelineError, StageError, WriteError, printable
 from isp.frame import Frame
-from isp.geometry import upright
+from isp.geometry import TURNED, upright
 from isp.headerless import Layout, read_headerless
 from isp.image import FORMATS, SUFFIXES, Output, quantise, write_picture
 from isp.pipeline import Pipeline
 from isp.raw import MAX_PIXELS, read_raw
 from isp.recipe import default_pipeline
+from isp.rendering import Picture, Upright
 
 
 def develop(source: str | os.PathLike[str] | BinaryIO | Frame, *, crop: str = "camera", **knobs: Any) -> NDArray[Any]:
@@ -70,6 +71,16 @@ def picture(pipeline: Pipeline, frame: Frame, bit_depth: int) -> NDArray[Any]:
     if frame.meta.pixel_aspect == 1:
         return upright(pipeline.render(frame, bit_depth), frame.meta)
     return quantise(upright(pipeline(frame).data, frame.meta), bit_depth)
+
+
+def picture_by_rows(pipeline: Pipeline, frame: Frame, bit_depth: int) -> Picture:
+    """Return the same as `picture`, with its rows yet to be computed where that is possible.
+
+    It is not where rows become columns, or pixels are interpolated.
+    """
+    if frame.meta.orientation in TURNED or frame.meta.pixel_aspect != 1:
+        return picture(pipeline, frame, bit_depth)
+    return Upright(pipeline.rendering(frame, bit_depth), frame.meta)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +145,8 @@ def convert_file(
     pipeline, meta, mosaics = settings.pipeline, frame.meta, [frame]
     del frame  # so that `make` can let the mosaic go: it need not lie beside the picture while that is encoded
 
-    def make(depth: int) -> NDArray[Any]:
-        return picture(pipeline, mosaics.pop(), depth)
+    def make(depth: int) -> Picture:
+        return picture_by_rows(pipeline, mosaics.pop(), depth)
 
     try:
         return write_picture(make, meta, pipeline.encoding, target, output)

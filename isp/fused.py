@@ -12,11 +12,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from isp.bands import run
+from isp.bands import maker, run
 from isp.curve import look_up
 from isp.errors import ParameterError, StageError
 from isp.frame import Frame, Outline
 from isp.image import quantise
+from isp.rendering import Rendering
 from isp.rows import Points, Step, Window, check_space
 
 
@@ -110,6 +111,18 @@ def render(
     ndarray of uint8, uint16 or float32, (H, W, 3)
         As the sensor lies: not cropped, not turned.
     """
+    result = rendering(stages, frame, bit_depth, fuse=fuse)
+    _check(out, result.shape, result.dtype)
+    if isinstance(result, Rendering):
+        return result.whole(out)
+    if out is None:
+        return result
+    out[:] = result
+    return out
+
+
+def rendering(stages: Sequence[Any], frame: Frame, bit_depth: int, *, fuse: bool = True) -> Rendering | NDArray[Any]:
+    """Return what `render` does, with its rows yet to be computed wherever a table comes last."""
     first = len(stages)
     while first and is_curve(stages[first - 1]):
         first -= 1
@@ -120,20 +133,11 @@ def render(
     if table is None:
         for stage in stages[first:]:
             pending = advance(pending, stage, fuse=fuse)
-        return _put(quantise(pending.done().data, bit_depth), out)
+        return quantise(pending.done().data, bit_depth)
     pending = pending if fuse else waiting(pending.done())
-    shape, dtype = pending.after.shape, table.values.dtype
-    _check(out, shape, dtype)
-    return run(pending.frame.data, (*pending.works, table), (*pending.shapes, shape), dtype, out)
-
-
-def _put(result: NDArray[Any], out: NDArray[Any] | None) -> NDArray[Any]:
-    """Copy a result to where it is wanted, if it is wanted somewhere."""
-    _check(out, result.shape, result.dtype)
-    if out is None:
-        return result
-    out[:] = result
-    return out
+    shape = pending.after.shape
+    make = maker(pending.frame.data, (*pending.works, table), (*pending.shapes, shape))
+    return Rendering(make, shape, table.values.dtype)
 
 
 def _check(out: NDArray[Any] | None, shape: tuple[int, ...], dtype: Any) -> None:

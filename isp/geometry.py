@@ -23,6 +23,7 @@ _ORIENTATIONS = {
     7: (True, True, True),
     8: (True, True, False),
 }
+TURNED = tuple(number for number, (swap, _, _) in _ORIENTATIONS.items() if swap)  # rows become columns
 
 
 def upright(image: NDArray[Any], meta: Meta) -> NDArray[Any]:

@@ -16,6 +16,7 @@ from isp.encoders import COMPRESSIONS, Extras, encode_jpeg, encode_png, encode_t
 from isp.errors import ParameterError, WriteError, printable, require, require_choice
 from isp.frame import Frame, Meta, Space
 from isp.geometry import upright
+from isp.rendering import Picture
 from isp.threads import over_rows
 
 _DTYPES: dict[int, type[np.unsignedinteger[Any]]] = {8: np.uint8, 16: np.uint16}
@@ -30,7 +31,7 @@ _BLOCK = 1 << 18  # values that are rounded at a time, so that they stay in the 
 class Format(NamedTuple):
     """A file format: its encoder, the depths it holds, and the depth it gets unless asked."""
 
-    encode: Callable[[NDArray[Any], Extras, BinaryIO], None]
+    encode: Callable[[Picture, Extras, BinaryIO], None]
     depths: tuple[int, ...]
     depth: int
 
@@ -151,7 +152,7 @@ def write_image(frame: Frame, path: str | os.PathLike[str], **output: Any) -> Pa
 
 
 def write_picture(
-    make: Callable[[int], NDArray[Any]],
+    make: Callable[[int], Picture],
     meta: Meta,
     encoding: str | None,
     path: str | os.PathLike[str],
@@ -192,7 +193,7 @@ class PictureEncoder(NamedTuple):
     """
 
     depth: int
-    write: Callable[[NDArray[Any], BinaryIO], None]
+    write: Callable[[Picture, BinaryIO], None]
 
 
 def picture_encoder(
@@ -220,7 +221,7 @@ def picture_encoder(
     profile = icc.profile(encoding) if encoding else None
     extras = Extras(meta if metadata else None, profile, quality, subsampling, tiff_compression)
 
-    def write(pixels: NDArray[Any], file: BinaryIO) -> None:
+    def write(pixels: Picture, file: BinaryIO) -> None:
         FORMATS[name].encode(pixels, extras, file)
 
     return PictureEncoder(depth, write)

@@ -15,11 +15,14 @@ import functools
 import hashlib
 import logging
 import threading
+from array import array
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from numpy.typing import NDArray
+
 from isp import code_cache
-from isp.arguments import ENTRY, Form, Kinds, kind
+from isp.arguments import ENTRY, Form, Kinds, kind, slots_of
 from isp.machine_code import Code, emit, links, load
 
 logger = logging.getLogger(__name__)
@@ -98,20 +101,28 @@ class Kernel:
 class Call:
     """A kernel with its arguments laid out; for one thread at a time."""
 
-    __slots__ = ("_address", "_arguments", "_name", "_run", "_slots", "_whole")
+    __slots__ = ("_address", "_arguments", "_form", "_name", "_run", "_slots")
 
     def __init__(self, name: str, loaded: Loaded, arguments: tuple[Any, ...]) -> None:
-        self._name, self._run, self._whole = name, loaded.run, loaded.form.whole
-        self._arguments = arguments  # their memory must stay
+        self._name, self._run, self._form = name, loaded.run, loaded.form
+        self._arguments = list(arguments)  # their memory must stay
         self._slots = loaded.form.fill(arguments)
         self._address, _ = self._slots.buffer_info()
 
     def __call__(self, *whole: int) -> None:
         """Run, with these instead of the first whole numbers among the arguments."""
-        for slot, number in zip(self._whole, whole, strict=False):
+        for slot, number in zip(self._form.whole, whole, strict=False):
             self._slots[slot] = number
         if self._run(self._address) not in _RETURNED:
             raise RuntimeError(f"{self._name} failed: out of memory, or arrays that do not fit")
+
+    def replace(self, number: int, image: NDArray[Any]) -> None:
+        """Take another array of the same kind for the argument of this number; a new call would cost ten times that."""
+        if kind(image) != self._form.kinds[number]:
+            raise TypeError(f"{self._name} takes {self._form.kinds[number]} here, not {kind(image)}")
+        self._arguments[number] = image
+        start, slots = self._form.starts[number], slots_of(image)
+        self._slots[start : start + len(slots)] = array("q", slots)
 
 
 def kernel(function: Callable[..., Any]) -> Kernel:

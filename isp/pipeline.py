@@ -18,6 +18,7 @@ from isp import fused
 from isp.errors import ParameterError, PipelineError, printable
 from isp.frame import Frame, Space
 from isp.parameters import check_parameters, frozen
+from isp.rendering import Rendering
 from isp.stages import STAGES, Denoise
 
 logger = logging.getLogger(__name__)
@@ -117,6 +118,32 @@ class Pipeline:
         """
         self.require_picture()
         return fused.render(self.starting_from(frame), frame, bit_depth, fuse=self.fuse, out=out)
+
+    def rendering(self, frame: Frame, bit_depth: int = 8) -> Rendering | NDArray[Any]:
+        """Return what `render` does, with its rows yet to be computed: slice it for some of them.
+
+        For encoders and viewers, which need a few rows at a time: the picture is never in memory as a whole. Where no
+        curve ends the pipeline, or the depth is 32, it is an array.
+
+        Parameters
+        ----------
+        frame : Frame
+            What the first stage reads; it is kept until the last row is computed.
+        bit_depth : int, default 8
+            8, 16 or 32.
+
+        Returns
+        -------
+        Rendering or ndarray, (H, W, 3)
+            A slice of it, ``rendering[top:bottom]``, is an array, the same for any thread that asks.
+
+        Raises
+        ------
+        PipelineError
+            If the pipeline does not end in LINEAR or DISPLAY.
+        """
+        self.require_picture()
+        return fused.rendering(self.starting_from(frame), frame, bit_depth, fuse=self.fuse)
 
     def require_picture(self) -> None:
         """Raise `PipelineError` unless the pipeline ends in LINEAR or DISPLAY."""

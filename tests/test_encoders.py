@@ -1,5 +1,6 @@
 import io
 import struct
+import time
 import zlib
 
 import cv2
@@ -15,7 +16,8 @@ from PIL import Image, JpegImagePlugin
 
 from isp.encoders import COMPRESSIONS, Extras, deflate, encode_jpeg, encode_png, encode_tiff, encode_webp
 from isp.encoders.png import png_chunk
-from isp.errors import WriteError
+from isp.encoders.strips import in_order
+from isp.errors import StageError, WriteError
 from isp.exif import exif
 from isp.frame import Gps
 from isp.geometry import orient
@@ -200,6 +202,39 @@ def test_a_file_that_fails_ends_the_work(encode, error):
 
     with pytest.raises(error):
         encode(noise(2000, 200, 8), Extras(), Full())
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 7])
+def test_a_strip_that_fails_ends_the_work(monkeypatch, threads):
+    monkeypatch.setenv("ISP_NUM_THREADS", str(threads))
+    begun = []
+
+    def encode(top):
+        begun.append(top)
+        if top == 300:
+            raise StageError("as it must")
+        return top
+
+    with pytest.raises(StageError, match="as it must"):
+        list(in_order(encode, 100_000, 10))
+    assert len(begun) < 100
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 7])
+def test_strips_come_in_order_and_not_far_ahead(monkeypatch, threads):
+    monkeypatch.setenv("ISP_NUM_THREADS", str(threads))
+    begun = []
+
+    def encode(top):
+        begun.append(top)
+        time.sleep(0.0003 * (top % 7))
+        return top
+
+    for number, top in enumerate(in_order(encode, 995, 5)):
+        assert top == 5 * number
+        assert len(begun) <= number + 1 + 3 * threads
+        time.sleep(0.0002 * (number % 5))
+    assert sorted(begun) == list(range(0, 995, 5))
 
 
 # --- JPEG ------------------------------------------------------------------------------------------------------------

@@ -221,8 +221,9 @@ def test_what_a_stranger_returns_is_checked():
 
 def test_what_must_be_seen_first_is_computed_once(monkeypatch):
     seen = []
-    run = fused.run
-    monkeypatch.setattr(fused, "run", lambda source, rows, *rest: (seen.append(len(rows)), run(source, rows, *rest))[1])
+    for name in ("run", "maker"):
+        call = getattr(fused, name)
+        monkeypatch.setattr(fused, name, lambda *given, call=call: (seen.append(len(given[1])), call(*given))[1])
     isp.default_pipeline(auto_bright=True).render(raw(40, 31, RGGB, 5), 8)
     assert seen == [4, 2]  # black, balance, demosaic, colour; then exposure and the table
 

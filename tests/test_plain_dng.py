@@ -171,7 +171,12 @@ def test_real_files_are_what_libraw_alone_makes_of_them(monkeypatch, name, crop)
 @pytest.mark.parametrize("compressed", [False, True])
 @pytest.mark.parametrize("subifd", [False, True])
 @pytest.mark.parametrize("crop", ["camera", "active", "full"])
-def test_all_that_the_file_says_is_what_libraw_alone_makes_of_it(tmp_path, monkeypatch, compressed, subifd, crop):
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_all_that_the_file_says_is_what_libraw_alone_makes_of_it(
+    tmp_path, monkeypatch, compressed, subifd, crop, in_memory
+):
+    if not in_memory:
+        monkeypatch.delattr(os, "memfd_create", raising=False)
     tiles = lossless_tiles(noise(), (64, 80), components=2) if compressed else None
     write_dng(
         tmp_path / "a.dng", noise(), tiles=tiles, subifd=subifd, cfa="GBRG", ActiveArea=(3, 17, 143, 207),

@@ -7,15 +7,15 @@ blocks without regard to the next ones: the pixels are those of a picture encode
 from __future__ import annotations
 
 import struct
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 
 from isp.encoders.extras import Extras
 from isp.encoders.strips import in_order, rows_per_strip
 from isp.errors import WriteError
 from isp.exif import exif
+from isp.rendering import Picture
 
 SIDE = 65500  # where libjpeg stops, the reader's as ours
 _BLOCK = {"4:4:4": (8, 8), "4:2:2": (8, 16), "4:2:0": (16, 16)}  # rows and columns of an MCU
@@ -24,7 +24,7 @@ _JFIF = 20  # bytes of the start of image and of libjpeg's first segment
 _SOF0, _SOS, _DRI, _APP1, _APP2, _RST0, _EOI = 0xFFC0, 0xFFDA, 0xFFDD, 0xFFE1, 0xFFE2, 0xFFD0, 0xFFD9
 
 
-def encode_jpeg(picture: NDArray[Any], extras: Extras, file: BinaryIO) -> None:
+def encode_jpeg(picture: Picture, extras: Extras, file: BinaryIO) -> None:
     """Write a baseline JPEG file of `picture`, (H, W, 3) uint8, with EXIF and profile."""
     import imagecodecs
 

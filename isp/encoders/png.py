@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,16 +17,17 @@ from isp.encoders.extras import Extras
 from isp.encoders.strips import in_order, rows_per_strip
 from isp.exif import exif
 from isp.jit import kernel
+from isp.rendering import Picture
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _RGB = 2
 _PAETH = 4
 
 
-def encode_png(picture: NDArray[Any], extras: Extras, file: BinaryIO) -> None:
+def encode_png(picture: Picture, extras: Extras, file: BinaryIO) -> None:
     """Write a PNG file of `picture`, (H, W, 3) uint8 or uint16, with EXIF and profile."""
     height, width, _ = picture.shape
-    facts = struct.pack(">2L5B", width, height, 8 * picture.itemsize, _RGB, 0, 0, 0)
+    facts = struct.pack(">2L5B", width, height, 8 * picture.dtype.itemsize, _RGB, 0, 0, 0)
     file.write(_SIGNATURE + png_chunk(b"IHDR", facts))
     if extras.profile:
         file.write(png_chunk(b"iCCP", b"ICC\0\0" + zlib.compress(extras.profile, 9)))
@@ -56,14 +57,14 @@ def png_chunk(kind: bytes, *data: bytes | memoryview) -> bytes:
     return b"".join((struct.pack(">L", sum(map(len, data))), kind, *data, struct.pack(">L", check)))
 
 
-def filtered(picture: NDArray[Any], top: int, rows: int) -> NDArray[np.uint8]:
+def filtered(picture: Picture, top: int, rows: int) -> NDArray[np.uint8]:
     """Return rows of a picture as PNG deflates them: big-endian, less the prediction, the filter's number in front."""
     part = picture[max(top - 1, 0) : top + rows]
     samples = np.require(part, part.dtype.newbyteorder(">"), ["C", "W"]).view(np.uint8).reshape(len(part), -1)
     if top == 0:
         samples = np.concatenate((np.zeros_like(samples[:1]), samples))
     out = np.empty((len(samples) - 1, samples.shape[1] + 1), np.uint8)
-    _subtract_prediction(samples, 3 * picture.itemsize, out)
+    _subtract_prediction(samples, 3 * picture.dtype.itemsize, out)
     return out.reshape(-1)
 
 

@@ -11,12 +11,13 @@ from isp.encoders.deflate import zlib_stream
 from isp.encoders.extras import Extras
 from isp.encoders.strips import in_order, rows_per_strip
 from isp.exif import SOFTWARE, tiff_tags
+from isp.rendering import Picture
 
 _TAGS = {"none": 1, "zstd": 50000, "deflate": 8}  # 8, of zlib's format, and not the obsolete 32946
 COMPRESSIONS = tuple(_TAGS)
 
 
-def encode_tiff(picture: NDArray[Any], extras: Extras, file: BinaryIO) -> None:
+def encode_tiff(picture: Picture, extras: Extras, file: BinaryIO) -> None:
     """Write a TIFF file of `picture`, (H, W, 3) uint8, uint16 or float32, with tags and profile."""
     import tifffile
 
@@ -26,10 +27,9 @@ def encode_tiff(picture: NDArray[Any], extras: Extras, file: BinaryIO) -> None:
     def encode(top: int) -> bytes:
         return compressed(np.ascontiguousarray(picture[top : top + rows]), method)
 
-    plain = map(encode, range(0, len(picture), rows))  # a mere copy is not worth a thread
     tifffile.imwrite(
         file,
-        plain if method == "none" else in_order(encode, len(picture), rows),
+        in_order(encode, picture.shape[0], rows),
         shape=picture.shape,
         dtype=picture.dtype,
         rowsperstrip=rows,

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 
 from isp.encoders.extras import Extras
 from isp.errors import WriteError
 from isp.exif import exif
+from isp.rendering import Picture
 
 SIDE = 16383  # 14 bits in the file
 
 
-def encode_webp(picture: NDArray[Any], extras: Extras, file: BinaryIO) -> None:
+def encode_webp(picture: Picture, extras: Extras, file: BinaryIO) -> None:
     """Write a lossy WebP file of `picture`, (H, W, 3) uint8, with EXIF and profile."""
     import imageio.v3 as iio
 
@@ -22,7 +22,7 @@ def encode_webp(picture: NDArray[Any], extras: Extras, file: BinaryIO) -> None:
         raise WriteError(f"WebP holds at most {SIDE} pixels a side, not {max(picture.shape)}; write .jpg or .png")
     iio.imwrite(
         file,
-        np.ascontiguousarray(picture),
+        np.ascontiguousarray(picture[:]),
         extension=".webp",
         plugin="pillow",
         quality=extras.quality,
