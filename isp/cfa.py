@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -76,10 +77,11 @@ def _smallest_block(cfa: CFA, step: int | None) -> int:
     raise AssertionError("a square of twice the period holds every colour")
 
 
+@functools.lru_cache(maxsize=64)
 def bayer_layout(cfa: CFA) -> NDArray[np.intp]:
     """Return for both rows of a Bayer pattern its colour that is not green and the column where it begins.
 
-    Empty for any other pattern.
+    Empty for any other pattern. Asked for again, it is the same array: nobody writes into it.
     """
     pattern = np.array(cfa)
     green = pattern == 1
