@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from isp.denoisers.cnn.inference import MULTIPLE, Inference, context
 from isp.denoisers.cnn.mosaic import of_planes, pack, unpack
 from isp.denoisers.cnn.trained import Trained, load
-from isp.errors import require_choice
+from isp.errors import require, require_choice
 from isp.noise import NoiseModel
 
 Array = NDArray[np.float32]
@@ -29,6 +29,10 @@ _GREY, _FADE = 0.18, (4e-7, 9e-6)
 
 # What an estimate takes for noise at mid-grey in usual photographs without any: their finest texture.
 _TEXTURE = 6e-6
+
+
+_TURNS = (0, 2, 1, 3)  # quarters, counter-clockwise
+_CELLS = ((0, 0), (1, 0), (1, 1), (0, 1))  # where the first RGGB of a mosaic begins that is turned so
 
 
 class Engine(Protocol):
@@ -48,6 +52,9 @@ class Cnn:
         A file of weights, as `isp train-denoiser` writes them; by default those in the package.
     engine : {"numba", "onnx"}, default "numba"
         Our own kernels, or ONNX Runtime, which ``pip install "isp[onnx]"`` brings; equal within 1e-4.
+    turns : {1, 2, 4}, default 4
+        The result is the mean of so many: of the mosaic as it lies, and turned by 180, 90 and 270 degrees. What the
+        network gets wrong differs from one to the other, and they cost as much each.
 
     Examples
     --------
@@ -58,9 +65,11 @@ class Cnn:
 
     weights: str | None = None
     engine: str = "numba"
+    turns: int = 4
 
     def __post_init__(self) -> None:
         require_choice("Cnn", "engine", self.engine, ENGINES)
+        require(self.turns in (1, 2, 4), "Cnn", "turns", self.turns, "1, 2 or 4")
 
     @property
     def domain(self) -> Literal["mosaic"]:
@@ -74,12 +83,12 @@ class Cnn:
 
     @property
     def halo(self) -> int:
-        """Sites around a tile that its result depends on."""
-        return 2 * context(self._trained.network)
+        """Sites around a tile that its result depends on; a turned tile begins a site further in."""
+        return 2 * (context(self._trained.network) + (self.turns > 1))
 
     def with_weights(self, path: str, /) -> Cnn:
         """Return one with the weights of a file."""
-        return Cnn(path, self.engine)
+        return Cnn(path, self.engine, self.turns)
 
     def export(self, path: str | os.PathLike[str]) -> None:
         """Write the network as an ONNX file."""
@@ -109,15 +118,25 @@ class Cnn:
         result = image.copy()
         noise = without_texture(noise) if noise.estimated else noise
         share = of_planes(*(taken(noise.shot[c], noise.read[c]) for c in range(3)))
-        height, width = (size // 2 for size in image.shape)
-        margin = self.halo // 2
-        if share.any() and min(height, width) > 2 * margin:
-            packed = np.empty((height, width, 4), np.float32)
+        inner = slice(self.halo, -self.halo), slice(self.halo, -self.halo)
+        if share.any() and result[inner].size:
             shot = of_planes(*noise.shot)
             read = np.maximum(of_planes(*noise.read), np.float32(_FADE[0]) - np.float32(_GREY) * shot)
-            pack(image, packed, shot, read, self._trained.scale)
-            unpack(self._engine(packed), margin, result, shot, read, self._trained.scale, share)
+            for number, turn in enumerate(_TURNS[: self.turns]):
+                clean = self._clean(image, turn, shot, read, share)[inner]
+                result[inner] = result[inner] + clean if number else clean
+            result[inner] /= np.float32(self.turns)
         return result
+
+    def _clean(self, image: Array, turn: int, shot: Array, read: Array, share: Array) -> Array:
+        """Return a tile that the network saw turned, turned back; its margins are of no use."""
+        cell = _CELLS[turn]
+        mosaic = np.ascontiguousarray(np.roll(np.rot90(image, turn), (-cell[0], -cell[1]), (0, 1)))
+        packed = np.empty((mosaic.shape[0] // 2, mosaic.shape[1] // 2, 4), np.float32)
+        pack(mosaic, packed, shot, read, self._trained.scale)
+        margin = context(self._trained.network)
+        unpack(self._engine(packed), margin, mosaic, shot, read, self._trained.scale, share)
+        return np.rot90(np.roll(mosaic, cell, (0, 1)), -turn)
 
 
 def without_texture(noise: NoiseModel) -> NoiseModel:
