@@ -4,8 +4,8 @@
 
 The product is NumPy's, in float32, shaped as a layer's: 4096 pixels of 3 × 3 × 32 values to 32 channels; and a square
 one, at which libraries are fastest. With two threads, each computes half, in BLAS of one thread. The network's
-multiply-adds are those of the frame, without what tiles compute twice. ONNX Runtime takes part where it is installed.
-Peak memory is what a run has resident beyond what was before it: the result, another frame, included.
+multiply-adds are those of the frame in all its turns, without what tiles compute twice. ONNX Runtime takes part where
+it is installed. Peak memory is what a run has resident beyond what was before it: the result, another frame, included.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ SHAPES = {"as a layer": (4096, 288, 32), "square": (1024, 1024, 1024)}
 def main(megapixels: float = 24, turns: int = 3) -> None:
     """Print what was measured."""
     image = noise(megapixels)
-    per_site = multiply_adds(trained.load().network)
+    per_site = Cnn().turns * multiply_adds(trained.load().network)
     work = per_site * image.size
     print(f"{describe(facts())}\n")
     print(f"{image.size / 1e6:.1f} MP, {per_site / 1e3:.2f} thousand multiply-adds per photosite\n")

@@ -17,7 +17,7 @@ INPUT_SCALE = 0.1  # of stabilised values, which reach some hundreds, into what 
 class Shape(NamedTuple):
     """Channels at the three resolutions, and 3×3 convolutions at the five places between their changes."""
 
-    widths: tuple[int, int, int] = (32, 64, 96)
+    widths: tuple[int, int, int] = (32, 32, 48)
     depths: tuple[int, int, int, int, int] = (2, 2, 2, 2, 2)
 
 

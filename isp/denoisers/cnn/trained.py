@@ -20,7 +20,7 @@ from isp.errors import DenoiserError, printable
 Array = NDArray[np.float32]
 
 SHIPPED = Path(__file__).with_name("cnn.npz")
-SHA256 = "82042c77b3cbe2f5d711c1aa07960ef0d80609edef79226c110bd8ea7726a370"
+SHA256 = "903b4ac323d6b58f746afa9c703d230dd9f533a50436c9013b3d5028c567091b"
 
 _UNREADABLE = (  # what NumPy and zipfile raise where a file is something else, or damaged
     ValueError, KeyError, TypeError, AttributeError, EOFError, OSError, RuntimeError, MemoryError, OverflowError,
