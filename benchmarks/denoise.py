@@ -27,6 +27,7 @@ import isp
 from benchmarks.noise import CHARTS, patches
 from benchmarks.photographs import frame_of, mosaic_frame, with_noise
 from isp.denoisers import registry
+from isp.denoisers.cnn import Cnn
 from isp.denoisers.host import denoised
 from isp.frame import Frame
 from isp.noise import NoiseModel, noise_of
@@ -96,6 +97,8 @@ def methods(weights: tuple[Path, ...] = ()) -> dict[str, Callable[[Frame, NoiseM
         result["BM3D + VST"] = planes(bm3d)
     result["CNN, noise known"] = lambda frame, noise: denoised(frame.data, network, noise)
     result["CNN, noise estimated"] = lambda frame, _: denoised(frame.data, network, noise_of(frame)[0])
+    turned = Cnn(turns=4)
+    result["CNN, noise known, 4 turns"] = lambda frame, noise: denoised(frame.data, turned, noise)
     for path in weights:
         other = registry.load("cnn", str(path))
         result[path.name] = lambda frame, noise, other=other: denoised(frame.data, other, noise)

@@ -241,7 +241,7 @@ def test_the_weights_in_the_package_are_those_of_this_release_and_small():
     assert hashlib.sha256(content).hexdigest() == trained.SHA256
     assert len(content) <= 1_000_000
     denoiser = Cnn()
-    assert denoiser.domain == "mosaic" and denoiser.turns == 4
+    assert denoiser.domain == "mosaic" and denoiser.turns == 2
     assert denoiser.card == trained.SHIPPED.with_suffix(".md").read_text("utf-8")
 
 

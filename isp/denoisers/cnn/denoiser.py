@@ -52,7 +52,7 @@ class Cnn:
         A file of weights, as `isp train-denoiser` writes them; by default those in the package.
     engine : {"numba", "onnx"}, default "numba"
         Our own kernels, or ONNX Runtime, which ``pip install "isp[onnx]"`` brings; equal within 1e-4.
-    turns : {1, 2, 4}, default 4
+    turns : {1, 2, 4}, default 2
         The result is the mean of so many: of the mosaic as it lies, and turned by 180, 90 and 270 degrees. What the
         network gets wrong differs from one to the other, and they cost as much each.
 
@@ -65,7 +65,7 @@ class Cnn:
 
     weights: str | None = None
     engine: str = "numba"
-    turns: int = 4
+    turns: int = 2
 
     def __post_init__(self) -> None:
         require_choice("Cnn", "engine", self.engine, ENGINES)
