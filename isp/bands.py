@@ -97,7 +97,7 @@ def maker(source: NDArray[Any], works: Sequence[Work], shapes: Sequence[Shape]) 
     idle: deque[list[Call]] = deque()
 
     def make(first: int, last: int, target: NDArray[Any]) -> None:
-        last_target = target if isinstance(works[-1], Table) else by_rows(target)
+        last_target = target.reshape(len(target), -1) if isinstance(works[-1], Table) else by_rows(target)
         try:
             calls = idle.pop()
             calls[-1].replace(_TARGET, last_target)
