@@ -115,10 +115,11 @@ def open_without_pixels(raw: rawpy.RawPy, file: Source, layout: Layout) -> None:
     if not len(tail):
         raw.open_buffer(io.BytesIO(head.data))
     elif hasattr(os, "memfd_create"):
-        with open(os.memfd_create("without pixels"), "w+b", buffering=0) as copy:  # in memory, but for its hole
+        with open(os.memfd_create("without pixels"), "w+b") as copy:  # in memory, but for its hole
             copy.write(head.data)
             copy.seek(layout.end)
             copy.write(tail.data)
+            copy.flush()
             raw.open_file(f"/proc/self/fd/{copy.fileno()}")
     else:
         raw.open_buffer(io.BytesIO(b"".join((head.data, bytes(layout.end - layout.start), tail.data))))

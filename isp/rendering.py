@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isp.bands import Maker
+from isp.errors import require
 from isp.frame import Meta
 from isp.geometry import orient, scaled_crop
 from isp.recycled import empty
@@ -49,10 +50,18 @@ class Rendering:
     dtype: np.dtype[Any]
 
     def __getitem__(self, rows: slice) -> NDArray[Any]:
-        """Compute rows in this thread."""
-        first, last, _ = rows.indices(self.shape[0])
-        part = np.empty((last - first, *self.shape[1:]), self.dtype)
-        self.make(first, last, part)
+        """Compute rows in this thread.
+
+        Raises
+        ------
+        ParameterError
+            If the slice leaves rows out.
+        """
+        first, last, step = rows.indices(self.shape[0])
+        require(step == 1, "Rendering", "step", step, "1: rows that follow one another")
+        part = np.empty((max(last - first, 0), *self.shape[1:]), self.dtype)
+        if len(part):
+            self.make(first, last, part)
         return part
 
     def whole(self, out: NDArray[Any] | None = None) -> NDArray[Any]:

@@ -46,6 +46,15 @@ def test_rows_are_those_of_the_whole_in_any_order(height, width, cfa, knobs, bit
         np.testing.assert_array_equal(rows[first:last], whole[first:last])
 
 
+def test_a_slice_is_one_of_an_array():
+    frame, pipeline = raw(40, 30, RGGB, 3), isp.default_pipeline()
+    whole, rows = pipeline.render(frame), pipeline.rendering(frame)
+    for part in np.s_[:], np.s_[-7:], np.s_[:9], np.s_[5:5], np.s_[9:3], np.s_[35:99], np.s_[50:60]:
+        np.testing.assert_array_equal(rows[part], whole[part])
+    with pytest.raises(isp.ParameterError, match="step = 2 is not allowed"):
+        rows[::2]
+
+
 def test_rows_are_the_same_in_many_threads_at_once():
     frame, pipeline = raw(400, 60, RGGB, 3), isp.default_pipeline(denoise="median:3")
     whole, rows = pipeline.render(frame), pipeline.rendering(frame)
