@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Generator
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -211,6 +210,8 @@ def _report(
     times: tuple[str, float, str],
 ) -> None:  # fmt: skip
     """Write the reports that were asked for."""
+    from importlib.metadata import version  # 20 ms that other commands need not wait
+
     from isp.batch.report import Run, write_report
 
     order = surveyed.order

@@ -18,7 +18,10 @@ from collections.abc import Callable
 import numpy as np
 
 from isp.jit import Kernel, combination, kernel
+from isp.look_up import VALUES, look_up
 from isp.rows import Point
+
+_COLUMNS, _PAIRS = VALUES // 3, VALUES // 6  # whose colours are looked up at a time
 
 
 @kernel
@@ -188,7 +191,11 @@ def looked_up(rows_of_entries: Kernel) -> Kernel:
         for y in range(first, last):
             rows_of_entries(y, y + 1, source, source_top, entries, y, of_rows)
             red, green, blue, out = entries[0, 0], entries[0, 1], entries[0, 2], target[y - target_top]
-            for x in range(out.size // 3):
+            width = out.size // 3
+            together = width // _COLUMNS * _COLUMNS
+            for x in range(0, together, _COLUMNS):
+                look_up(table, (red, green, blue), x, out, 3 * x)
+            for x in range(together, width):
                 out[3 * x], out[3 * x + 1], out[3 * x + 2] = table[red[x]], table[green[x]], table[blue[x]]
 
     return rows
@@ -201,13 +208,16 @@ def looked_up_by_parity(rows_of_entries: Kernel) -> Kernel:
     @kernel
     def rows(first, last, source, source_top, target, target_top, parameters):  # type: ignore[no-untyped-def]
         width, (of_rows, table, entries) = target.shape[1] // 3, parameters
+        together = width // _COLUMNS * _PAIRS
         for top in range(first, last, len(entries)):
             end = min(top + len(entries), last)
             rows_of_entries(top, end, source, source_top, entries, top, of_rows)
             for y in range(top, end):
                 row, out = entries[y - top], target[y - target_top]
                 r0, g0, b0, r1, g1, b1 = row[0, 0], row[1, 0], row[2, 0], row[0, 1], row[1, 1], row[2, 1]
-                for pair in range(width // 2):
+                for pair in range(0, together, _PAIRS):
+                    look_up(table, (r0, g0, b0, r1, g1, b1), pair, out, 6 * pair)
+                for pair in range(together, width // 2):
                     at = 6 * pair
                     out[at], out[at + 1], out[at + 2] = table[r0[pair]], table[g0[pair]], table[b0[pair]]
                     out[at + 3], out[at + 4], out[at + 5] = table[r1[pair]], table[g1[pair]], table[b1[pair]]
