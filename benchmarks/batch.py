@@ -17,6 +17,7 @@ from pathlib import Path
 
 import click
 
+from benchmarks.commands import with_bytecode
 from isp.bench.race import Entrant, Sample, compared, race
 from isp.bench.table import AGAINST_OURS, SECONDS, TURNS, WORK, Table, number, text
 from isp.errors import IspError
@@ -166,7 +167,8 @@ def whole(words: list[str], out: Path, count: int) -> Callable[[], Sample]:
         shutil.rmtree(out, ignore_errors=True)
         out.mkdir()
         start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run(words, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # the count tells
+        nowhere = subprocess.DEVNULL
+        subprocess.run(words, check=False, env=with_bytecode(), stdout=nowhere, stderr=nowhere)  # the count tells
         seconds, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
         made = sum(path.is_file() for path in out.iterdir())
         if made != count:

@@ -42,8 +42,7 @@ class CommandError(Exception):
 def command(bench: Bench, words: list[str], target: Path) -> Callable[[], Sample]:
     """Return a run of a command that must write `target`."""
     settings = {name: str(bench.scratch / name) for name in ("RT_SETTINGS", "RT_CACHE")}
-    environment = os.environ | {"OMP_NUM_THREADS": str(bench.threads)} | settings  # ISP_NUM_THREADS is in os.environ
-    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # of an installed package the bytecode is there
+    environment = with_bytecode() | {"OMP_NUM_THREADS": str(bench.threads)} | settings  # ISP_NUM_THREADS is in os.environ
     log = bench.scratch / "log"
 
     def run() -> Sample:
@@ -57,6 +56,11 @@ def command(bench: Bench, words: list[str], target: Path) -> Callable[[], Sample
         return Sample(**figures)
 
     return run
+
+
+def with_bytecode() -> dict[str, str]:
+    """Return an environment in which a checkout keeps its bytecode, as an installed package does."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def ours(bench: Bench, source: Path, suffix: str, bits: int, name: str = OURS) -> Entrant:

@@ -210,7 +210,7 @@ def _report(
     times: tuple[str, float, str],
 ) -> None:  # fmt: skip
     """Write the reports that were asked for."""
-    from importlib.metadata import version  # 20 ms that other commands need not wait
+    from importlib.metadata import version  # slow, and no other command needs it
 
     from isp.batch.report import Run, write_report
 

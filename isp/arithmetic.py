@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+from isp.jit import known
+
 
 class FusedMultiplyAdd:
     """``fma(a, b, c)``: a b + c in float32, rounded once (IEEE 754-2019, 5.4.1), the same on every machine.
@@ -15,18 +17,14 @@ class FusedMultiplyAdd:
 
     @functools.cached_property
     def _numba_type_(self) -> Any:
-        from numba import extending, types
-        from numba.core.registry import cpu_target
+        from numba import types
 
         single: Any = types.float32
 
-        @extending.intrinsic
-        def fma(context: Any, a: Any, b: Any, c: Any) -> Any:
+        def fma(_context: Any, a: Any, b: Any, c: Any) -> Any:
             return single(single, single, single), lambda context, builder, signature, numbers: builder.fma(*numbers)
 
-        typing: Any = cpu_target.typing_context
-        typing.refresh()  # it takes note of what was defined last
-        return typing.resolve_value_type(fma)
+        return known(fma)
 
 
 fma: Any = FusedMultiplyAdd()  # called in kernels only

@@ -149,6 +149,22 @@ def _named(part: Any) -> str:
     return part.name if isinstance(part, Kernel) else repr(part)
 
 
+def known(typed: Callable[..., Any]) -> Any:
+    """Return the type by which kernels know a function that is written in LLVM's own terms: its `_numba_type_`.
+
+    Parameters
+    ----------
+    typed : callable
+        What `numba.extending.intrinsic` takes: of the types of the arguments, the signature and what writes the code.
+    """
+    from numba.core.registry import cpu_target
+    from numba.extending import intrinsic
+
+    function, typing = intrinsic(typed), cpu_target.typing_context
+    typing.refresh()  # it takes note of what was defined last
+    return typing.resolve_value_type(function)
+
+
 def prepare() -> None:
     """Load what loads code, and find out where it is kept."""
     code_cache.usual_folder()

@@ -1,13 +1,15 @@
 """Look-ups for kernels: entries of a table for several rows at once, woven together.
 
 LLVM makes a store of each single value of such a loop. Here the values of a vector are put together first and stored
-at once, which takes a quarter less time where the stores are what a processor waits for.
+at once, for the stores are what processors with short vectors wait for.
 """
 
 from __future__ import annotations
 
 import functools
 from typing import Any
+
+from isp.jit import known
 
 VALUES = 48  # of a call, so that three colours, and six rows of half colours, fill whole vectors
 _VECTOR_BYTES = 16
@@ -19,24 +21,20 @@ class LookUp:
     ``look_up(table, rows, start, target, to)`` writes, for row j of n and k from 0 up to 48 / n,
     ``target[to + n k + j] = table[rows[j][start + k]]``.
 
-    All are arrays of one dimension without gaps; `rows` is a tuple of 3 or 6 of whole numbers, which nobody checks.
+    All are arrays of one dimension without gaps; `rows` is a tuple of 3 or 6 of unsigned numbers, which nobody checks.
     `_numba_type_` is numba's own hook for foreign objects, see `jit.Kernel`.
     """
 
     @functools.cached_property
     def _numba_type_(self) -> Any:
-        from numba.core.registry import cpu_target
-        from numba.extending import intrinsic
-
-        function = intrinsic(self._typed)
-        cpu_target.typing_context.refresh()  # or it does not know the function yet
-        return cpu_target.typing_context.resolve_value_type(function)
+        return known(self._typed)
 
     def _typed(self, _context: Any, table, rows, start, target, to):  # type: ignore[no-untyped-def]
         from numba import types
 
         whole: Any = types.intp
-        if any(array.layout != "C" for array in (table, target, *rows)) or table.dtype != target.dtype:
+        gaps = any(array.layout != "C" for array in (table, target, *rows))
+        if gaps or table.dtype != target.dtype or any(row.dtype.signed for row in rows):
             return None  # there is no such function
         return types.void(table, rows, whole, target, whole), self._written
 

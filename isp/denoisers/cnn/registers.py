@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+from isp.jit import known
 from isp.machine_code import host
 
 LANES = 16
@@ -39,12 +40,7 @@ class Sums:
 
     @functools.cached_property
     def _numba_type_(self) -> Any:
-        from numba.core.registry import cpu_target
-        from numba.extending import intrinsic
-
-        function = intrinsic(self._typed)
-        cpu_target.typing_context.refresh()  # or it does not know the function yet
-        return cpu_target.typing_context.resolve_value_type(function)
+        return known(self._typed)
 
     def _typed(self, _context: Any, source, at, stride, weights, bias, block, target, to):  # type: ignore[no-untyped-def]
         from numba import types
