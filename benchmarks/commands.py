@@ -42,7 +42,7 @@ class CommandError(Exception):
 def command(bench: Bench, words: list[str], target: Path) -> Callable[[], Sample]:
     """Return a run of a command that must write `target`."""
     settings = {name: str(bench.scratch / name) for name in ("RT_SETTINGS", "RT_CACHE")}
-    environment = with_bytecode() | {"OMP_NUM_THREADS": str(bench.threads)} | settings  # ISP_NUM_THREADS is in os.environ
+    environment = with_bytecode() | {"OMP_NUM_THREADS": str(bench.threads)} | settings  # ISP_NUM_THREADS is there
     log = bench.scratch / "log"
 
     def run() -> Sample:
