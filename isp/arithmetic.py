@@ -28,3 +28,36 @@ class FusedMultiplyAdd:
 
 
 fma: Any = FusedMultiplyAdd()  # called in kernels only
+
+
+class OfNumbers:
+    """A function of LLVM's of two float32 neither of which is NaN: one instruction, whatever came from whole numbers.
+
+    A comparison and a choice by it would do, but LLVM makes a choice among whole numbers of it where their bits are
+    those of whole numbers, and that takes three.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    @functools.cached_property
+    def _numba_type_(self) -> Any:
+        from numba import types
+
+        single: Any = types.float32
+
+        def typed(_context: Any, a: Any, b: Any) -> Any:
+            return single(single, single), self._written
+
+        return known(typed)
+
+    def _written(self, context: Any, builder: Any, signature: Any, numbers: Any) -> Any:
+        from llvmlite import ir
+
+        single = numbers[0].type
+        function = builder.module.declare_intrinsic(self.name, [single], ir.FunctionType(single, [single, single]))
+        return builder.call(function, numbers, fastmath=("nnan",))
+
+
+lesser: Any = OfNumbers("llvm.minnum")  # called in kernels only
+greater: Any = OfNumbers("llvm.maxnum")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from isp.denoisers.nine import nine
+from isp.denoisers.nine import Nine, nine
 from isp.jit import kernel
 from isp.loops import before
 from isp.rows import Scratch, Window
@@ -48,6 +48,6 @@ def mean(window: int, height: int, width: int) -> Window:
     Summed in float64, columns first, and rounded once to float32.
     """
     if window == 3:
-        return nine(_sums, _mean_of_nine, height, width)
+        return nine(Nine(_sums, _mean_of_nine), height, width)
     sums, totals = Scratch((width + window - 1,), np.float64), Scratch((width,), np.float64)
     return Window(before(_rows), (window, height, sums, totals), halo=window // 2)

@@ -9,12 +9,46 @@ that follows wants them.
 from __future__ import annotations
 
 import functools
+from typing import NamedTuple
+
+import numpy as np
 
 from isp.jit import Kernel, combination, kernel
 from isp.rows import Point, Scratch, Window
 
 _BLOCK = 512  # pairs of columns
 _TOGETHER = 2  # rows
+
+
+class Nine(NamedTuple):
+    """What is made of three columns of three.
+
+    Attributes
+    ----------
+    columns : Kernel
+        ``columns(a, b, c, d)`` returns what is made of the column a, b, c and of the column b, c, d. Neither may depend
+        on the fourth value: a row comes once as the upper and once as the lower one.
+    across : Kernel
+        ``across(inner, inner, outer)`` returns the result of three columns, of which a neighbour shares the inner ones.
+    """
+
+    columns: Kernel
+    across: Kernel
+
+
+class Shortcut(NamedTuple):
+    """The same, faster, but for some values.
+
+    Attributes
+    ----------
+    same : Nine
+        The columns that it makes are tuples of uint32.
+    most : uint32
+        Where the last of a column is greater, its result does not count.
+    """
+
+    same: Nine
+    most: np.uint32
 
 
 @combination
@@ -71,9 +105,36 @@ def _through(function: Kernel) -> Kernel:
 
 
 @combination
-def _rows(columns: Kernel, across: Kernel, point: Point) -> Kernel:
+def _unless_out_of_range(shortcut: Shortcut, usual: Kernel) -> Kernel:
+    (columns, across), most = shortcut
+
+    @kernel
+    def inner(a, b, c, d, first, last, upper, lower):  # type: ignore[no-untyped-def]
+        """Do as `_inner` does by a shortcut, and again the usual way if any column was not in its range."""
+        a0, b0, c0, d0 = a[0][first:], b[0][first:], c[0][first:], d[0][first:]
+        a1, b1, c1, d1 = a[1][first - 1 :], b[1][first - 1 :], c[1][first - 1 :], d[1][first - 1 :]
+        upper_even, upper_odd, lower_even, lower_odd = upper[0], upper[1], lower[0], lower[1]
+        left, left_below = columns(a1[0], b1[0], c1[0], d1[0])
+        even, even_below = columns(a0[0], b0[0], c0[0], d0[0])
+        greatest = max(max(left[2], left_below[2]), max(even[2], even_below[2]))
+        for i in range(last - first):
+            odd, odd_below = columns(a1[i + 1], b1[i + 1], c1[i + 1], d1[i + 1])
+            right, right_below = columns(a0[i + 1], b0[i + 1], c0[i + 1], d0[i + 1])
+            upper_even[i], lower_even[i] = across(even, odd, left), across(even_below, odd_below, left_below)
+            upper_odd[i], lower_odd[i] = across(even, odd, right), across(even_below, odd_below, right_below)
+            greatest = max(greatest, max(max(odd[2], odd_below[2]), max(right[2], right_below[2])))
+            left, left_below, even, even_below = odd, odd_below, right, right_below
+        if greatest > most:
+            usual(a, b, c, d, first, last, upper, lower)
+
+    return inner
+
+
+@combination
+def _rows(usual: Nine, shortcut: Shortcut | None, point: Point) -> Kernel:
     function, of_row = point
-    inner, at, through = _inner(columns, across), _at(columns, across), _through(function)
+    inner, at, through = _inner(*usual), _at(*usual), _through(function)
+    made_of_block = _unless_out_of_range(shortcut, inner) if shortcut else inner
 
     @kernel
     def rows(first, last, source, source_top, target, target_top, parameters):  # type: ignore[no-untyped-def]
@@ -83,10 +144,11 @@ def _rows(columns: Kernel, across: Kernel, point: Point) -> Kernel:
             lower = min(y + 1, last - 1)  # the second row, or the first again where there is none
             a, b = source[max(y - 1, 0) - source_top], source[y - source_top]
             c, d = source[min(y + 1, height - 1) - source_top], source[min(lower + 1, height - 1) - source_top]
-            for block in range(1, end_of_pairs, _BLOCK):
-                end = min(block + _BLOCK, end_of_pairs)
+            for start in range(0, end_of_pairs, _BLOCK):
+                block = max(start, 1)
+                end = min(block // _BLOCK * _BLOCK + _BLOCK, end_of_pairs)
                 for k in range(3):
-                    inner(a[k], b[k], c[k], d[k], block, end, made[0, k], made[1, k])
+                    made_of_block(a[k], b[k], c[k], d[k], block, end, made[0, k], made[1, k])
                 for row in range(y, lower + 1):
                     through(made[row - y], of_row(row, of_points), block, end, target[row - target_top])
             for step in range(min(width, 2) + max(width - 2 * end_of_pairs, 0)):
@@ -100,20 +162,19 @@ def _rows(columns: Kernel, across: Kernel, point: Point) -> Kernel:
     return rows
 
 
-def nine(columns: Kernel, across: Kernel, height: int, width: int) -> Window:
+def nine(usual: Nine, height: int, width: int, shortcut: Shortcut | None = None) -> Window:
     """Return a window of three by three pixels; the border is repeated.
 
     Parameters
     ----------
-    columns : Kernel
-        ``columns(a, b, c, d)`` returns what is made of the column a, b, c and of the column b, c, d. Neither may depend
-        on the fourth value: a row comes once as the upper and once as the lower one.
-    across : Kernel
-        ``across(inner, inner, outer)`` returns the result of three columns, of which a neighbour shares the inner ones.
+    usual : Nine
+        What is made of nine values.
     height, width : int
         Of the image.
+    shortcut : Shortcut, optional
+        Another way to the same.
     """
     made = Scratch((_TOGETHER, 3, 2, _BLOCK))
     return Window(
-        functools.partial(_rows, columns, across), (height, width, made), halo=1, by_parity=True, together=_TOGETHER
+        functools.partial(_rows, usual, shortcut), (height, width, made), halo=1, by_parity=True, together=_TOGETHER
     )
