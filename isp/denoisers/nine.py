@@ -16,7 +16,8 @@ import numpy as np
 from isp.jit import Kernel, combination, kernel
 from isp.rows import Point, Scratch, Window
 
-_BLOCK = 512  # pairs of columns
+_BLOCK = 1024  # pairs of columns
+_VECTOR = 16  # pairs, at most: a block of whole vectors leaves none for a loop of single ones, which takes long
 _TOGETHER = 2  # rows
 
 
@@ -55,14 +56,14 @@ class Shortcut(NamedTuple):
 def _inner(columns: Kernel, across: Kernel) -> Kernel:
     @kernel
     def inner(a, b, c, d, first, last, upper, lower):  # type: ignore[no-untyped-def]
-        """Make one colour of the pairs first..last; before each lies an odd column, and after it an even one."""
+        """Make one colour of the pairs first..last, after each of which lies an even column; the left border repeats."""
         a0, b0, c0, d0 = a[0][first:], b[0][first:], c[0][first:], d[0][first:]
-        a1, b1, c1, d1 = a[1][first - 1 :], b[1][first - 1 :], c[1][first - 1 :], d[1][first - 1 :]
+        a1, b1, c1, d1 = a[1][first:], b[1][first:], c[1][first:], d[1][first:]
         upper_even, upper_odd, lower_even, lower_odd = upper[0], upper[1], lower[0], lower[1]
-        left, left_below = columns(a1[0], b1[0], c1[0], d1[0])
+        left, left_below = columns(*_four(a, b, c, d, max(2 * first - 1, 0)))
         even, even_below = columns(a0[0], b0[0], c0[0], d0[0])
         for i in range(last - first):
-            odd, odd_below = columns(a1[i + 1], b1[i + 1], c1[i + 1], d1[i + 1])
+            odd, odd_below = columns(a1[i], b1[i], c1[i], d1[i])
             right, right_below = columns(a0[i + 1], b0[i + 1], c0[i + 1], d0[i + 1])
             upper_even[i], lower_even[i] = across(even, odd, left), across(even_below, odd_below, left_below)
             upper_odd[i], lower_odd[i] = across(even, odd, right), across(even_below, odd_below, right_below)
@@ -112,13 +113,13 @@ def _unless_out_of_range(shortcut: Shortcut, usual: Kernel) -> Kernel:
     def inner(a, b, c, d, first, last, upper, lower):  # type: ignore[no-untyped-def]
         """Do as `_inner` does by a shortcut, and again the usual way if any column was not in its range."""
         a0, b0, c0, d0 = a[0][first:], b[0][first:], c[0][first:], d[0][first:]
-        a1, b1, c1, d1 = a[1][first - 1 :], b[1][first - 1 :], c[1][first - 1 :], d[1][first - 1 :]
+        a1, b1, c1, d1 = a[1][first:], b[1][first:], c[1][first:], d[1][first:]
         upper_even, upper_odd, lower_even, lower_odd = upper[0], upper[1], lower[0], lower[1]
-        left, left_below = columns(a1[0], b1[0], c1[0], d1[0])
+        left, left_below = columns(*_four(a, b, c, d, max(2 * first - 1, 0)))
         even, even_below = columns(a0[0], b0[0], c0[0], d0[0])
         greatest = max(max(left[2], left_below[2]), max(even[2], even_below[2]))
         for i in range(last - first):
-            odd, odd_below = columns(a1[i + 1], b1[i + 1], c1[i + 1], d1[i + 1])
+            odd, odd_below = columns(a1[i], b1[i], c1[i], d1[i])
             right, right_below = columns(a0[i + 1], b0[i + 1], c0[i + 1], d0[i + 1])
             upper_even[i], lower_even[i] = across(even, odd, left), across(even_below, odd_below, left_below)
             upper_odd[i], lower_odd[i] = across(even, odd, right), across(even_below, odd_below, right_below)
@@ -139,20 +140,22 @@ def _rows(usual: Nine, shortcut: Shortcut | None, point: Point) -> Kernel:
     @kernel
     def rows(first, last, source, source_top, target, target_top, parameters):  # type: ignore[no-untyped-def]
         (height, width, made), of_points = parameters
-        end_of_pairs = max((width - 1) // 2, 1)  # those from 1 on have columns beside them on both sides
+        pairs = (width - 1) // 2  # that an even column lies after
         for y in range(first, last, _TOGETHER):
             lower = min(y + 1, last - 1)  # the second row, or the first again where there is none
             a, b = source[max(y - 1, 0) - source_top], source[y - source_top]
             c, d = source[min(y + 1, height - 1) - source_top], source[min(lower + 1, height - 1) - source_top]
-            for start in range(0, end_of_pairs, _BLOCK):
-                block = max(start, 1)
-                end = min(block // _BLOCK * _BLOCK + _BLOCK, end_of_pairs)
+            end = 0
+            while end < pairs:
+                block, end = end, min(end + _BLOCK, pairs)
+                if end - block > _VECTOR:
+                    end -= (end - block) % _VECTOR
+                block = max(min(block, end - _VECTOR), 0)  # the last makes some again
                 for k in range(3):
                     made_of_block(a[k], b[k], c[k], d[k], block, end, made[0, k], made[1, k])
                 for row in range(y, lower + 1):
                     through(made[row - y], of_row(row, of_points), block, end, target[row - target_top])
-            for step in range(min(width, 2) + max(width - 2 * end_of_pairs, 0)):
-                x = step if step < 2 else 2 * end_of_pairs + step - 2
+            for x in range(2 * pairs, width):
                 for k in range(3):
                     made[0, k, 0, 0], made[1, k, 0, 0] = at(a[k], b[k], c[k], d[k], x, width)
                 for row in range(y, lower + 1):
