@@ -226,4 +226,5 @@ def _aligned(shape: Shape, dtype: Any) -> NDArray[Any]:
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
     memory = np.empty(size + _LINE, np.uint8)
     start = -memory.ctypes.data % _LINE
-    return memory[start : start + size].view(dtype).reshape(shape)
+    result: NDArray[Any] = memory[start : start + size].view(dtype).reshape(shape)
+    return result

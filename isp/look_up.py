@@ -1,7 +1,7 @@
 """Look-ups for kernels: entries of a table for several rows at once, woven together.
 
-LLVM makes a load of each single entry of such a loop and a store of each value. Here four entries are loaded at once and
-taken apart by shifts, and the values of a vector are put together and stored at once: processors wait for neither.
+LLVM makes a load of each single entry of such a loop and a store of each value. Here four entries are loaded at once
+and taken apart by shifts, and the values of a vector are put together and stored at once: processors wait for neither.
 """
 
 from __future__ import annotations

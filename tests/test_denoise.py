@@ -38,6 +38,17 @@ def test_the_median_is_opencvs_bit_for_bit(height, width, window, steps, seed):
 
 
 @settings(max_examples=40, deadline=None)
+@given(st.integers(1, 5), st.integers(1, 4400), st.sampled_from([0, 1, 3]), seeds)
+def test_the_median_of_wide_images_is_opencvs_whatever_is_negative(height, width, negative, seed):
+    image = np.abs(grid(seed, height, width, 3))
+    places = np.random.default_rng(seed).integers(0, image.size, negative)  # most blocks of a row have none
+    image.flat[places] = np.resize(np.float32([-0.5, -0.0, np.inf]), negative)
+    result = run(Denoise("median"), camera(image)).data
+    for colour in range(3):
+        np.testing.assert_array_equal(result[:, :, colour], cv2_median(image[:, :, colour].copy(), 3))
+
+
+@settings(max_examples=40, deadline=None)
 @given(sides, sides, st.sampled_from([3, 5, 7]), seeds)
 def test_the_median_is_the_middle_of_the_sorted_window(height, width, window, seed):
     frame = camera(grid(seed, height, width, 3))

@@ -35,9 +35,6 @@ def _middle_of_nine(first, second, third):  # type: ignore[no-untyped-def]
     return middle_of_three(lowest, middle_of_three(first[1], second[1], third[1]), highest)
 
 
-_INFINITY = np.float32(np.inf).view(np.uint32)
-
-
 @kernel
 def _bits(value):  # type: ignore[no-untyped-def]
     return np.float32(value).view(np.uint32)
@@ -69,8 +66,14 @@ def _middle_of_nine_bits(first, second, third):  # type: ignore[no-untyped-def]
     return _middle_of_numbers(_float(lowest), middle, _float(highest))
 
 
+@kernel
+def _greatest(column):  # type: ignore[no-untyped-def]
+    return column[2]
+
+
+_INFINITY = np.float32(np.inf).view(np.uint32)  # what is negative, -0 or not a number has greater bits
 _USUAL = Nine(_sorted_columns, _middle_of_nine)
-_SHORTCUT = Shortcut(Nine(_sorted_columns_of_bits, _middle_of_nine_bits), _INFINITY)
+_SHORTCUT = Shortcut(Nine(_sorted_columns_of_bits, _middle_of_nine_bits, _greatest), _INFINITY)
 
 
 @kernel

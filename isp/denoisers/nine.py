@@ -21,6 +21,11 @@ _VECTOR = 16  # pairs, at most: a block of whole vectors leaves none for a loop 
 _TOGETHER = 2  # rows
 
 
+@kernel
+def _unranked(column):  # type: ignore[no-untyped-def]
+    return np.uint32(0)
+
+
 class Nine(NamedTuple):
     """What is made of three columns of three.
 
@@ -31,45 +36,64 @@ class Nine(NamedTuple):
         on the fourth value: a row comes once as the upper and once as the lower one.
     across : Kernel
         ``across(inner, inner, outer)`` returns the result of three columns, of which a neighbour shares the inner ones.
+    rank : Kernel
+        ``rank(column)`` returns a uint32 of what was made of a column.
     """
 
     columns: Kernel
     across: Kernel
+    rank: Kernel = _unranked
 
 
 class Shortcut(NamedTuple):
-    """The same, faster, but for some values.
-
-    Attributes
-    ----------
-    same : Nine
-        The columns that it makes are tuples of uint32.
-    most : uint32
-        Where the last of a column is greater, its result does not count.
-    """
+    """The same, faster, where no column is of a higher rank than `most`."""
 
     same: Nine
     most: np.uint32
 
 
 @combination
-def _inner(columns: Kernel, across: Kernel) -> Kernel:
+def _inner(nine: Nine) -> Kernel:
+    columns, across, rank = nine
+
     @kernel
     def inner(a, b, c, d, first, last, upper, lower):  # type: ignore[no-untyped-def]
-        """Make one colour of the pairs first..last, after each of which lies an even column; the left border repeats."""
+        """Make one colour of the pairs first..last and return the highest rank of a column.
+
+        After each of the pairs lies an even column; the left border repeats.
+        """
         a0, b0, c0, d0 = a[0][first:], b[0][first:], c[0][first:], d[0][first:]
         a1, b1, c1, d1 = a[1][first:], b[1][first:], c[1][first:], d[1][first:]
         upper_even, upper_odd, lower_even, lower_odd = upper[0], upper[1], lower[0], lower[1]
         left, left_below = columns(*_four(a, b, c, d, max(2 * first - 1, 0)))
         even, even_below = columns(a0[0], b0[0], c0[0], d0[0])
+        highest = max(max(rank(left), rank(left_below)), max(rank(even), rank(even_below)))
         for i in range(last - first):
             odd, odd_below = columns(a1[i], b1[i], c1[i], d1[i])
             right, right_below = columns(a0[i + 1], b0[i + 1], c0[i + 1], d0[i + 1])
             upper_even[i], lower_even[i] = across(even, odd, left), across(even_below, odd_below, left_below)
             upper_odd[i], lower_odd[i] = across(even, odd, right), across(even_below, odd_below, right_below)
+            highest = max(highest, max(max(rank(odd), rank(odd_below)), max(rank(right), rank(right_below))))
             left, left_below, even, even_below = odd, odd_below, right, right_below
+        return highest
 
     return inner
+
+
+@combination
+def _block(usual: Nine, shortcut: Shortcut | None) -> Kernel:
+    inner = _inner(usual)
+    if shortcut is None:
+        return inner
+    quick, most = _inner(shortcut.same), shortcut.most
+
+    @kernel
+    def block(a, b, c, d, first, last, upper, lower):  # type: ignore[no-untyped-def]
+        """Make one colour of the pairs first..last by the shortcut, and the usual way where that does not hold."""
+        if quick(a, b, c, d, first, last, upper, lower) > most:
+            inner(a, b, c, d, first, last, upper, lower)
+
+    return block
 
 
 @combination
@@ -106,36 +130,9 @@ def _through(function: Kernel) -> Kernel:
 
 
 @combination
-def _unless_out_of_range(shortcut: Shortcut, usual: Kernel) -> Kernel:
-    (columns, across), most = shortcut
-
-    @kernel
-    def inner(a, b, c, d, first, last, upper, lower):  # type: ignore[no-untyped-def]
-        """Do as `_inner` does by a shortcut, and again the usual way if any column was not in its range."""
-        a0, b0, c0, d0 = a[0][first:], b[0][first:], c[0][first:], d[0][first:]
-        a1, b1, c1, d1 = a[1][first:], b[1][first:], c[1][first:], d[1][first:]
-        upper_even, upper_odd, lower_even, lower_odd = upper[0], upper[1], lower[0], lower[1]
-        left, left_below = columns(*_four(a, b, c, d, max(2 * first - 1, 0)))
-        even, even_below = columns(a0[0], b0[0], c0[0], d0[0])
-        greatest = max(max(left[2], left_below[2]), max(even[2], even_below[2]))
-        for i in range(last - first):
-            odd, odd_below = columns(a1[i], b1[i], c1[i], d1[i])
-            right, right_below = columns(a0[i + 1], b0[i + 1], c0[i + 1], d0[i + 1])
-            upper_even[i], lower_even[i] = across(even, odd, left), across(even_below, odd_below, left_below)
-            upper_odd[i], lower_odd[i] = across(even, odd, right), across(even_below, odd_below, right_below)
-            greatest = max(greatest, max(max(odd[2], odd_below[2]), max(right[2], right_below[2])))
-            left, left_below, even, even_below = odd, odd_below, right, right_below
-        if greatest > most:
-            usual(a, b, c, d, first, last, upper, lower)
-
-    return inner
-
-
-@combination
 def _rows(usual: Nine, shortcut: Shortcut | None, point: Point) -> Kernel:
     function, of_row = point
-    inner, at, through = _inner(*usual), _at(*usual), _through(function)
-    made_of_block = _unless_out_of_range(shortcut, inner) if shortcut else inner
+    block, at, through = _block(usual, shortcut), _at(usual.columns, usual.across), _through(function)
 
     @kernel
     def rows(first, last, source, source_top, target, target_top, parameters):  # type: ignore[no-untyped-def]
@@ -147,14 +144,14 @@ def _rows(usual: Nine, shortcut: Shortcut | None, point: Point) -> Kernel:
             c, d = source[min(y + 1, height - 1) - source_top], source[min(lower + 1, height - 1) - source_top]
             end = 0
             while end < pairs:
-                block, end = end, min(end + _BLOCK, pairs)
-                if end - block > _VECTOR:
-                    end -= (end - block) % _VECTOR
-                block = max(min(block, end - _VECTOR), 0)  # the last makes some again
+                start, end = end, min(end + _BLOCK, pairs)
+                if end - start > _VECTOR:
+                    end -= (end - start) % _VECTOR
+                start = max(min(start, end - _VECTOR), 0)  # the last makes some again
                 for k in range(3):
-                    made_of_block(a[k], b[k], c[k], d[k], block, end, made[0, k], made[1, k])
+                    block(a[k], b[k], c[k], d[k], start, end, made[0, k], made[1, k])
                 for row in range(y, lower + 1):
-                    through(made[row - y], of_row(row, of_points), block, end, target[row - target_top])
+                    through(made[row - y], of_row(row, of_points), start, end, target[row - target_top])
             for x in range(2 * pairs, width):
                 for k in range(3):
                     made[0, k, 0, 0], made[1, k, 0, 0] = at(a[k], b[k], c[k], d[k], x, width)
