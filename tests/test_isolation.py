@@ -284,6 +284,19 @@ def test_a_child_that_nobody_waits_for_is_ended(monkeypatch):
 
 
 @linux
+def test_a_child_that_ends_while_the_server_sleeps():
+    """Its end and that of its connection come at once."""
+    with as_soon_as_it_reads(lambda server, pid: os.kill(server, signal.SIGSTOP) is None):
+        server = server_pid()
+        check_same(read_isolated(LONG).frame, read_raw(LONG))
+    assert wait_for(lambda: not any(map(alive, children(server))))
+    os.kill(server, signal.SIGCONT)
+    assert wait_for(lambda: not children(server))
+    check_same(read_isolated(SMALL).frame, read_raw(SMALL))
+    assert server == server_pid() and alive(server)
+
+
+@linux
 def test_nothing_leaks():
     read_isolated(SMALL)
     server = server_pid()

@@ -48,15 +48,15 @@ class _Server:
 
     def serve(self) -> None:
         """Work until it is over, then end all children."""
-        parent = os.getppid()
+        parent, bell, control = os.getppid(), self.bell.fileno(), self.control.fileno()
         while os.getppid() == parent:  # a forked copy of it may hold the socket open
-            for descriptor, _ in self.poll.poll(_LOOK_EVERY):
-                if descriptor == self.bell.fileno():
-                    self._bury()
-                elif descriptor != self.control.fileno():
-                    self._abandon(descriptor)
-                elif not self._take():
-                    parent = -1
+            ready = {descriptor for descriptor, _ in self.poll.poll(_LOOK_EVERY)}
+            for descriptor in ready - {bell, control}:
+                self._abandon(descriptor)
+            if bell in ready:  # only now, for it closes connections, and a new one has the number of a closed one
+                self._bury()
+            if control in ready and not self._take():
+                break
         for pid in self.connections:
             os.kill(pid, signal.SIGKILL)
 
