@@ -1,20 +1,21 @@
-"""The schedule: rows made in bands that stay in the cache, bands shared among threads.
+"""The schedule: rows made in bands that stay in the cache, each once, and shares of the rows for every thread.
 
 There is no formula here and no stage by name.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import reduce
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from isp.frame import Frame
+from isp.in_turn import run_in_turn
 from isp.jit import Call, Kernel
 from isp.loops import (
     SAME,
@@ -34,7 +35,7 @@ from isp.threads import over_rows
 _BAND_BYTES = 1 << 20  # of the widest buffer: one and what is made of it stay in a second-level cache of 2 MB
 _BAND_ROWS = 64
 _LINE = 64  # bytes
-_TARGET = 4  # which argument of a kernel; see `isp.loops`
+_SOURCE_TOP, _TARGET, _TARGET_TOP = 3, 4, 5  # which arguments of a kernel; see `isp.loops`
 
 Work = Points | Window | Table
 Shape = tuple[int, ...]
@@ -105,12 +106,11 @@ def maker(source: NDArray[Any], works: Sequence[Work], shapes: Sequence[Shape]) 
         except IndexError:
             calls = _calls(passes, by_rows(source), min(most, heights[-1]), last_target)
         band = 2 * -(-(last - first) // (2 * -(-(last - first) // most)))  # as even as pairs of rows allow
-        for top in range(first, last, band):
-            source_top = 0
-            for call, (start, stop) in zip(calls, _spans(passes, heights, top, min(top + band, last)), strict=True):
-                target_top = first if call is calls[-1] else start
-                call(start, stop, source_top, target_top)
-                source_top = target_top
+        made = _made(passes, heights, np.array([*range(first, last, band), last], np.int64))
+        for call, (source_top, target_top) in zip(calls, pairwise([0, *made[0].tolist()]), strict=True):
+            call.replace(_SOURCE_TOP, source_top)
+            call.replace(_TARGET_TOP, target_top)
+        run_in_turn(calls, np.stack((made[:-1], made[1:]), axis=2))
         idle.append(calls)
 
     return make
@@ -121,7 +121,7 @@ def _calls(passes: Sequence[Pass], source: NDArray[Any], band: int, target: NDAr
     images = [source, *_buffers(passes, band), target]
     return [
         each.kernel.bind(0, 0, image, 0, made, 0, _with_scratch(each.parameters))
-        for each, (image, made) in zip(passes, itertools.pairwise(images), strict=True)
+        for each, (image, made) in zip(passes, pairwise(images), strict=True)
     ]
 
 
@@ -188,14 +188,18 @@ def _joined(first: tuple[Point, Any], second: tuple[Point, Any]) -> tuple[Point,
     return after(first[0], second[0]), (first[1], second[1])
 
 
-def _spans(passes: Sequence[Pass], heights: Sequence[int], first: int, last: int) -> list[tuple[int, int]]:
-    """Return which rows each pass has to make, so that the last can make first..last; some are made twice."""
-    spans = [(first, last)]
+def _made(passes: Sequence[Pass], heights: Sequence[int], edges: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return up to which row each pass is, (edges, passes), when the last one is at the edges of its bands.
+
+    At the first edge that is where it begins.
+    """
+    made = [edges]
     for number in range(len(passes) - 1, 0, -1):
         halo, cell = passes[number].halo, passes[number].cell
-        first, last = max(0, first * cell - halo), min(heights[number], last * cell + halo)
-        spans.insert(0, (first, last))
-    return spans
+        needed = np.minimum(made[0] * cell + halo, heights[number])
+        needed[0] = max(made[0][0] * cell - halo, 0)
+        made.insert(0, needed)
+    return np.stack(made, axis=1)
 
 
 def _width_in_memory(each: Pass) -> Shape:
@@ -212,7 +216,7 @@ def _rows_of_a_band(passes: Sequence[Pass]) -> int:
 
 
 def _buffers(passes: Sequence[Pass], band: int) -> list[NDArray[np.float32]]:
-    """Return where every pass but the last puts its band."""
+    """Return where every pass but the last puts its rows: rings of what a band of the next one reads."""
     rows = [band]
     for each in passes[:0:-1]:
         rows.insert(0, rows[0] * each.cell + 2 * each.halo)

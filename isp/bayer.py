@@ -10,7 +10,7 @@ import numpy as np
 
 from isp.cfa import CFA, bayer_layout
 from isp.jit import Kernel, combination, kernel
-from isp.rows import Point, Window
+from isp.rows import Point, Window, place
 
 
 @kernel
@@ -31,12 +31,12 @@ def at_the_border(source, source_top, y, x, height, width, cfa):  # type: ignore
 
     Beside and above count twice as much as across the corner; only where some are missing do both kinds meet.
     """
-    here = source[y - source_top, x % 2, x // 2]
+    here = source[place(y, source_top, source)][x % 2, x // 2]
     totals, weights = (np.float32(0), np.float32(0), np.float32(0)), (np.float32(0), np.float32(0), np.float32(0))
     for row in range(max(y - 1, 0), min(y + 2, height)):
         for column in range(max(x - 1, 0), min(x + 2, width)):
             weight = np.float32((2 - abs(row - y)) * (2 - abs(column - x)))
-            value = weight * source[row - source_top, column % 2, column // 2]
+            value = weight * source[place(row, source_top, source)][column % 2, column // 2]
             r, g, b = totals
             of_r, of_g, of_b = weights
             colour = cfa[row % 2, column % 2]
@@ -87,10 +87,11 @@ def _interpolated(point: Point) -> Kernel:
     def rows(first, last, source, source_top, target, target_top, parameters):  # type: ignore[no-untyped-def]
         (height, width, cfa, layout), of_points = parameters
         for y in range(first, last):
-            at, planes, row, step = y - source_top, target[y - target_top], of_row(y, of_points), 1
+            planes, row, step = target[place(y, target_top, target)], of_row(y, of_points), 1
             if 0 < y < height - 1 and width > 2:
                 red, start = layout[y % 2, 0] == 0, layout[y % 2, 1]
-                inner_row(source[at - 1], source[at], source[at + 1], start, red, width, planes, row)
+                above, below = source[place(y - 1, source_top, source)], source[place(y + 1, source_top, source)]
+                inner_row(above, source[place(y, source_top, source)], below, start, red, width, planes, row)
                 step = width - 1
             for x in range(0, width, step):
                 value = at_the_border(source, source_top, y, x, height, width, cfa)

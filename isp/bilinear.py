@@ -10,7 +10,7 @@ import numpy as np
 from isp.cfa import CFA, colour_masks, reach, row_tables, tent
 from isp.jit import kernel
 from isp.loops import before
-from isp.rows import Scratch, Window
+from isp.rows import Scratch, Window, place
 
 
 @kernel
@@ -35,13 +35,14 @@ def interpolate_row(row, sums, weights, keep, inverse, out):  # type: ignore[no-
 def fill_row(y, height, source, source_top, masks, weights, keep, inverse, sums, out):  # type: ignore[no-untyped-def]
     """Demosaic row y of an image of `height` rows into the three rows of `out`, for any pattern."""
     margin = weights.size // 2
-    row = source[y - source_top]
+    row = source[place(y, source_top, source)]
     for colour in range(3):
         sums[:] = 0
         for tap in range(weights.size):
             other = y + tap - margin
             if 0 <= other < height:
-                gather_row(source[other - source_top], masks[colour, other % masks.shape[1]], weights[tap], sums)
+                mask = masks[colour, other % masks.shape[1]]
+                gather_row(source[place(other, source_top, source)], mask, weights[tap], sums)
         interpolate_row(row, sums, weights, keep[colour], inverse[colour], out[colour])
 
 
@@ -49,7 +50,7 @@ def fill_row(y, height, source, source_top, masks, weights, keep, inverse, sums,
 def _rows(first, last, source, source_top, target, target_top, parameters):  # type: ignore[no-untyped-def]
     height, masks, weights, row_class, keep, inverse, sums = parameters
     for y in range(first, last):
-        kind, out = row_class[y], target[y - target_top]
+        kind, out = row_class[y], target[place(y, target_top, target)]
         fill_row(y, height, source, source_top, masks, weights, keep[kind], inverse[kind], sums, out)
 
 

@@ -23,12 +23,12 @@ from numpy.typing import NDArray
 
 from isp import code_cache
 from isp.arguments import ENTRY, Form, Kinds, kind, slots_of
-from isp.machine_code import Code, emit, links, load
+from isp.machine_code import Code, address_of, emit, links, load
 
 logger = logging.getLogger(__name__)
 
 _lock = threading.RLock()  # compiling a kernel compiles those that it calls
-_RETURNED = (0, -2)  # numba's status of a function that returned, and of one that returned None
+RETURNED = (0, -2)  # numba's status of a function that returned, and of one that returned None
 
 
 class Loaded(NamedTuple):
@@ -99,30 +99,41 @@ class Kernel:
 
 
 class Call:
-    """A kernel with its arguments laid out; for one thread at a time."""
+    """A kernel with its arguments laid out; for one thread at a time.
 
-    __slots__ = ("_address", "_arguments", "_form", "_name", "_run", "_slots")
+    Attributes
+    ----------
+    code, slots : int
+        Addresses: of the machine code, and of the slots from which it takes its arguments.
+    """
+
+    __slots__ = ("_arguments", "_form", "_name", "_run", "_slots", "code", "slots")
 
     def __init__(self, name: str, loaded: Loaded, arguments: tuple[Any, ...]) -> None:
         self._name, self._run, self._form = name, loaded.run, loaded.form
         self._arguments = list(arguments)  # their memory must stay
         self._slots = loaded.form.fill(arguments)
-        self._address, _ = self._slots.buffer_info()
+        self.slots, _ = self._slots.buffer_info()
+        self.code = address_of(loaded.run)
 
     def __call__(self, *whole: int) -> None:
         """Run, with these instead of the first whole numbers among the arguments."""
         for slot, number in zip(self._form.whole, whole, strict=False):
             self._slots[slot] = number
-        if self._run(self._address) not in _RETURNED:
-            raise RuntimeError(f"{self._name} failed: out of memory, or arrays that do not fit")
+        if self._run(self.slots) not in RETURNED:
+            raise self.failure()
 
-    def replace(self, number: int, image: NDArray[Any]) -> None:
-        """Take another array of the same kind for the argument of this number; a new call would cost ten times that."""
-        if kind(image) != self._form.kinds[number]:
-            raise TypeError(f"{self._name} takes {self._form.kinds[number]} here, not {kind(image)}")
-        self._arguments[number] = image
-        start, slots = self._form.starts[number], slots_of(image)
+    def replace(self, number: int, argument: int | NDArray[Any]) -> None:
+        """Take another argument of this number, of the same kind; a new call would cost ten times that."""
+        if kind(argument) != self._form.kinds[number]:
+            raise TypeError(f"{self._name} takes {self._form.kinds[number]} here, not {kind(argument)}")
+        self._arguments[number] = argument
+        start, slots = self._form.starts[number], (argument,) if isinstance(argument, int) else slots_of(argument)
         self._slots[start : start + len(slots)] = array("q", slots)
+
+    def failure(self) -> RuntimeError:
+        """Return what is raised if the kernel did not return as it should."""
+        return RuntimeError(f"{self._name} failed: out of memory, or arrays that do not fit")
 
 
 def kernel(function: Callable[..., Any]) -> Kernel:

@@ -1,8 +1,9 @@
 """The compiled loops around the functions of the stages; no arithmetic.
 
 A kernel is called as ``kernel(first, last, source, source_top, target, target_top, parameters)`` and writes the rows
-first..last of its image into `target`, whose first row is row `target_top` of the image; `source` begins at row
-`source_top` and holds as many rows more on both sides as the kernel reads, as far as the image has them. Three colours
+first..last of its image into `target`, an array whose first row is row `target_top` of the image. `source` begins with
+row `source_top` and holds as many rows more on both sides as the kernel reads, as far as the image has them. An array
+between two kernels is a ring: after its last row the next goes where the first was, see `rows.place`. Three colours
 come as (rows, 3, columns), a view of a frame or a buffer of planes: kernels need not know. Even and odd columns that
 lie apart come as (rows, 2, columns) and (rows, 3, 2, columns).
 
@@ -19,7 +20,7 @@ import numpy as np
 
 from isp.jit import Kernel, combination, kernel
 from isp.look_up import VALUES, look_up
-from isp.rows import Point
+from isp.rows import Point, place
 
 _COLUMNS, _PAIRS = VALUES // 3, VALUES // 6  # whose colours are looked up at a time
 
@@ -63,7 +64,8 @@ def each_site(point: Point) -> Kernel:
     @kernel
     def rows(first, last, source, source_top, target, target_top, parameters):  # type: ignore[no-untyped-def]
         for y in range(first, last):
-            row, out, here = source[y - source_top], target[y - target_top], of_row(y, parameters)
+            row, out = source[place(y, source_top, source)], target[place(y, target_top, target)]
+            here = of_row(y, parameters)
             for x in range(0, out.size - 1, 2):
                 out[x], out[x + 1] = (
                     function(np.float32(row[x]), x, here),
@@ -83,8 +85,8 @@ def each_site_by_parity(point: Point) -> Kernel:
     @kernel
     def rows(first, last, source, source_top, target, target_top, parameters):  # type: ignore[no-untyped-def]
         for y in range(first, last):
-            row, even, odd = source[y - source_top], target[y - target_top, 0], target[y - target_top, 1]
-            here = of_row(y, parameters)
+            row, out = source[place(y, source_top, source)], target[place(y, target_top, target)]
+            even, odd, here = out[0], out[1], of_row(y, parameters)
             for pair in range(row.size // 2):
                 even[pair] = function(np.float32(row[2 * pair]), 2 * pair, here)
                 odd[pair] = function(np.float32(row[2 * pair + 1]), 2 * pair + 1, here)
@@ -102,8 +104,8 @@ def each_pixel(point: Point) -> Kernel:
     @kernel
     def rows(first, last, source, source_top, target, target_top, parameters):  # type: ignore[no-untyped-def]
         for y in range(first, last):
-            r, g, b = source[y - source_top, 0], source[y - source_top, 1], source[y - source_top, 2]
-            red, green, blue = target[y - target_top, 0], target[y - target_top, 1], target[y - target_top, 2]
+            row, out = source[place(y, source_top, source)], target[place(y, target_top, target)]
+            r, g, b, red, green, blue = row[0], row[1], row[2], out[0], out[1], out[2]
             here = of_row(y, parameters)
             for x in range(red.size):
                 red[x], green[x], blue[x] = function((r[x], g[x], b[x]), x, here)
@@ -149,7 +151,7 @@ def parted(rows_of_colours: Kernel) -> Kernel:
         for y in range(first, last):
             rows_of_colours(y, y + 1, source, source_top, planes, y, of_rows)
             for colour in range(3):
-                row, out = planes[0, colour], target[y - target_top, colour]
+                row, out = planes[0, colour], target[place(y, target_top, target)][colour]
                 for x in range(row.size):
                     out[x % 2, x // 2] = row[x]
 
@@ -169,7 +171,7 @@ def woven(rows_by_parity: Kernel) -> Kernel:
             for y in range(top, end):
                 for colour in range(3):
                     even, odd = planes[y - top, colour, 0], planes[y - top, colour, 1]
-                    out = target[y - target_top, colour]
+                    out = target[place(y, target_top, target)][colour]
                     for pair in range(width // 2):
                         out[2 * pair], out[2 * pair + 1] = even[pair], odd[pair]
                     if width % 2:
@@ -190,7 +192,7 @@ def looked_up(rows_of_entries: Kernel) -> Kernel:
         of_rows, table, entries = parameters
         for y in range(first, last):
             rows_of_entries(y, y + 1, source, source_top, entries, y, of_rows)
-            red, green, blue, out = entries[0, 0], entries[0, 1], entries[0, 2], target[y - target_top]
+            red, green, blue, out = entries[0, 0], entries[0, 1], entries[0, 2], target[place(y, target_top, target)]
             width = out.size // 3
             together = width // _COLUMNS * _COLUMNS
             for x in range(0, together, _COLUMNS):
@@ -213,7 +215,7 @@ def looked_up_by_parity(rows_of_entries: Kernel) -> Kernel:
             end = min(top + len(entries), last)
             rows_of_entries(top, end, source, source_top, entries, top, of_rows)
             for y in range(top, end):
-                row, out = entries[y - top], target[y - target_top]
+                row, out = entries[y - top], target[place(y, target_top, target)]
                 r0, g0, b0, r1, g1, b1 = row[0, 0], row[1, 0], row[2, 0], row[0, 1], row[1, 1], row[2, 1]
                 for pair in range(0, together, _PAIRS):
                     look_up(table, (r0, g0, b0, r1, g1, b1), pair, out, 6 * pair)

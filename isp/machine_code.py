@@ -59,6 +59,11 @@ def load(code: Code, name: str) -> Callable[[int], int]:
     return ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p)(engine.get_function_address(name))
 
 
+def address_of(function: Callable[[int], int]) -> int:
+    """Return where the code of a function lies that `load` returned."""
+    return ctypes.cast(function, ctypes.c_void_p).value or 0  # type: ignore[arg-type]
+
+
 @functools.cache
 def host() -> tuple[str, str, str]:
     """Return what code is made for: the triple, the processor and its features."""

@@ -23,6 +23,12 @@ def everywhere(y, parameters):  # type: ignore[no-untyped-def]
     return parameters
 
 
+@kernel
+def place(y, top, rows):  # type: ignore[no-untyped-def]
+    """Return where row y of an image lies in an array that begins with row `top` and goes around, a ring of rows."""
+    return (y - top) % len(rows)
+
+
 class Point(NamedTuple):
     """Two compiled functions: of one pixel, and of what it needs that is the same along a row.
 

@@ -73,6 +73,17 @@ def test_bands_do_not_show(cfa, knobs):
     assert (fast.space, fast.gains, fast.encoding, fast.meta) == (plain.space, plain.gains, plain.encoding, plain.meta)
 
 
+@pytest.mark.parametrize("cfa", CFAS)
+@pytest.mark.parametrize("windows", [(3, 3, 3), (5, 3, 7), (3, 5, 3)])
+def test_windows_after_windows(cfa, windows):
+    """Every window reads rows of the one before, which are made once: longer than any ring, to the last bit."""
+    before, after = [isp.BlackLevel(), isp.WhiteBalance(), isp.Demosaic()], [isp.Color(), isp.Gamma()]
+    filters = [isp.Denoise(method, window) for method, window in zip(("mean", "median", "mean"), windows, strict=True)]
+    pipeline = isp.Pipeline([*before, *filters, *after])
+    fast, plain = (each.render(raw(2 * 64 + 37, 35, cfa, 5), 8) for each in both(pipeline))
+    np.testing.assert_array_equal(fast, plain)
+
+
 @pytest.mark.parametrize("threads", ["1", "2", "3", "7"])
 @pytest.mark.parametrize("cfa", [RGGB, XTRANS])
 def test_same_bytes_for_any_number_of_threads(monkeypatch, threads, cfa):

@@ -14,13 +14,14 @@ import numpy as np
 import pytest
 
 from isp import code_cache
+from isp.in_turn import run_in_turn
 from isp.jit import combination, kernel
 
 from .command import KDC, REAL, names
 
 WARNING = "compiled code"
 
-# kernels that are made of others
+# kernels that are made of others, and the one that runs them in turn
 SCRIPT = """
 import logging, sys
 import numpy as np
@@ -93,7 +94,7 @@ def later_run(run, compiled):
 def test_the_first_run_says_that_it_takes_a_while_and_the_next_needs_no_compiler(run):
     assert run() == [COMPILING] and run.imports_numba
     compiled = {path: path.stat().st_mtime_ns for path in run.folder.iterdir()}
-    assert len(compiled) == 3 and names(run.temporary) == [] == names(run.home)
+    assert len(compiled) == 4 and names(run.temporary) == [] == names(run.home)
     assert run() == [] and not run.imports_numba
     assert {path: path.stat().st_mtime_ns for path in run.folder.iterdir()} == compiled
     assert os.name != "posix" or stat.S_IMODE(run.folder.stat().st_mode) == 0o700
@@ -284,6 +285,14 @@ def refusing(source):
         raise ValueError
 
 
+@kernel
+def counting(first, last, counts):
+    if last > counts.size:
+        raise ValueError
+    for y in range(first, last):
+        counts[y] += 1
+
+
 @combination
 def twice(function, number):
     @kernel
@@ -351,6 +360,25 @@ def test_a_kernel_that_returns_a_value_is_for_kernels():
 def test_a_failure_in_compiled_code_is_an_error():
     with pytest.raises(RuntimeError, match="refusing failed"):
         refusing(np.zeros(3))
+
+
+def test_calls_in_turn_do_what_each_does_alone():
+    source, between, target = np.arange(12.0).reshape(6, 2), np.zeros((6, 2)), np.zeros((6, 2))
+    calls = [
+        scaled_sum.bind(0, 0, source, between, 3.0, np.float32(1), 1),
+        scaled_sum.bind(0, 0, between, target, 1.0, np.float32(0), 1),
+    ]
+    rows = np.array([[[0, 3], [0, 2]], [[3, 3], [2, 3]], [[3, 5], [3, 4]]])  # the second is a row behind the first
+    run_in_turn(calls, rows)
+    assert np.array_equal(between, np.where(np.arange(6)[:, None] < 5, source * 3 + 1, 0))
+    assert np.array_equal(target, np.where(np.arange(6)[:, None] < 4, between, 0))
+
+
+def test_no_call_follows_one_that_failed():
+    well, badly = np.zeros(9, np.int64), np.zeros(4, np.int64)
+    with pytest.raises(RuntimeError, match="counting failed"):
+        run_in_turn([counting.bind(0, 0, well), counting.bind(0, 0, badly)], np.array([[[0, 3]] * 2, [[3, 6]] * 2] * 2))
+    assert (well.tolist(), badly.tolist()) == ([1, 1, 1, 1, 1, 1, 0, 0, 0], [1, 1, 1, 0])
 
 
 def test_only_this_packages_kernels_are_kept():

@@ -7,7 +7,7 @@ import numpy as np
 from isp.denoisers.nine import Nine, nine
 from isp.jit import kernel
 from isp.loops import before
-from isp.rows import Scratch, Window
+from isp.rows import Scratch, Window, place
 
 
 @kernel
@@ -19,7 +19,7 @@ def _rows(first, last, source, source_top, target, target_top, parameters):  # t
         for plane in range(source.shape[1]):
             sums[:] = 0
             for other in range(y - margin, y + margin + 1):
-                row = source[min(max(other, 0), height - 1) - source_top, plane]
+                row = source[place(min(max(other, 0), height - 1), source_top, source)][plane]
                 for x in range(width):
                     sums[margin + x] += np.float64(row[x])
             sums[:margin], sums[margin + width :] = sums[margin], sums[margin + width - 1]
@@ -27,7 +27,7 @@ def _rows(first, last, source, source_top, target, target_top, parameters):  # t
             for shift in range(window):
                 for x in range(width):
                     totals[x] += sums[shift + x]
-            out = target[y - target_top, plane]
+            out = target[place(y, target_top, target)][plane]
             for x in range(width):
                 out[x] = np.float32(totals[x] / count)
 

@@ -8,7 +8,7 @@ from isp.arithmetic import greater, lesser
 from isp.denoisers.nine import Nine, Shortcut, nine
 from isp.jit import kernel
 from isp.loops import before
-from isp.rows import Scratch, Window
+from isp.rows import Scratch, Window, place
 
 
 @kernel
@@ -110,7 +110,7 @@ def _rows(first, last, source, source_top, target, target_top, parameters):  # t
     for y in range(first, last):
         for plane in range(source.shape[1]):
             for line in range(window):
-                row = source[min(max(y + line - margin, 0), height - 1) - source_top, plane]
+                row = source[place(min(max(y + line - margin, 0), height - 1), source_top, source)][plane]
                 padded[line, :margin], padded[line, margin + width :] = row[0], row[width - 1]
                 for x in range(width):
                     padded[line, margin + x] = row[x]
@@ -124,7 +124,7 @@ def _rows(first, last, source, source_top, target, target_top, parameters):  # t
                     copy(neighbour, values[0])
                     count -= 1
             extremes_outward(values, 3)
-            copy(values[1], target[y - target_top, plane])
+            copy(values[1], target[place(y, target_top, target)][plane])
 
 
 def median(window: int, height: int, width: int) -> Window:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from isp.jit import Kernel, combination, kernel
-from isp.rows import Point, Scratch, Window
+from isp.rows import Point, Scratch, Window, place
 
 _BLOCK = 1024  # pairs of columns
 _VECTOR = 16  # pairs, at most: a block of whole vectors leaves none for a loop of single ones, which takes long
@@ -140,8 +140,9 @@ def _rows(usual: Nine, shortcut: Shortcut | None, point: Point) -> Kernel:
         pairs = (width - 1) // 2  # that an even column lies after
         for y in range(first, last, _TOGETHER):
             lower = min(y + 1, last - 1)  # the second row, or the first again where there is none
-            a, b = source[max(y - 1, 0) - source_top], source[y - source_top]
-            c, d = source[min(y + 1, height - 1) - source_top], source[min(lower + 1, height - 1) - source_top]
+            a, b = source[place(max(y - 1, 0), source_top, source)], source[place(y, source_top, source)]
+            c = source[place(min(y + 1, height - 1), source_top, source)]
+            d = source[place(min(lower + 1, height - 1), source_top, source)]
             end = 0
             while end < pairs:
                 start, end = end, min(end + _BLOCK, pairs)
@@ -151,12 +152,12 @@ def _rows(usual: Nine, shortcut: Shortcut | None, point: Point) -> Kernel:
                 for k in range(3):
                     block(a[k], b[k], c[k], d[k], start, end, made[0, k], made[1, k])
                 for row in range(y, lower + 1):
-                    through(made[row - y], of_row(row, of_points), start, end, target[row - target_top])
+                    through(made[row - y], of_row(row, of_points), start, end, target[place(row, target_top, target)])
             for x in range(2 * pairs, width):
                 for k in range(3):
                     made[0, k, 0, 0], made[1, k, 0, 0] = at(a[k], b[k], c[k], d[k], x, width)
                 for row in range(y, lower + 1):
-                    value, out = made[row - y, :, 0, 0], target[row - target_top, :, x % 2, x // 2]
+                    value, out = made[row - y, :, 0, 0], target[place(row, target_top, target)][:, x % 2, x // 2]
                     out[0], out[1], out[2] = function((value[0], value[1], value[2]), x, of_row(row, of_points))
 
     return rows

@@ -18,13 +18,13 @@ from isp.errors import StageError, require_choice
 from isp.frame import Frame, Gain, Later, Outline, Space, known
 from isp.jit import kernel
 from isp.parameters import settle
-from isp.rows import Step, Window
+from isp.rows import Step, Window, place
 
 
 @kernel
 def _grey_rows(first, last, source, source_top, target, target_top, parameters):  # type: ignore[no-untyped-def]
     for y in range(first, last):
-        row, out = source[y - source_top], target[y - target_top]
+        row, out = source[place(y, source_top, source)], target[place(y, target_top, target)]
         for colour in range(3):
             for x in range(row.size):
                 out[colour, x] = row[x]
@@ -36,10 +36,10 @@ def _half_rows(first, last, source, source_top, target, target_top, parameters):
     down, across = counts.shape[:2]  # cells after which the pattern repeats
     for y in range(first, last):
         for channel in range(3):
-            colour, out = colours[channel], target[y - target_top, channel]
+            colour, out = colours[channel], target[place(y, target_top, target)][channel]
             out[:] = np.float32(0)
             for row in range(y * cell, (y + 1) * cell):
-                samples = source[row - source_top]
+                samples = source[place(row, source_top, source)]
                 for column in range(across * cell):
                     if cfa[row % cfa.shape[0], column % cfa.shape[1]] == colour:
                         for x in range(column // cell, out.size, across):
