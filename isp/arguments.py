@@ -6,13 +6,13 @@ takes those of what is in it.
 
 from __future__ import annotations
 
+import functools
 import struct
 from array import array
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 ENTRY = "isp_entry"  # the name of the function that takes the slots
 _SCALARS = {"i8": ("q", "i64"), "f4": ("f4x", "float"), "f8": ("d", "double")}  # as `struct` packs and LLVM reads them
@@ -68,37 +68,36 @@ class Kinds(tuple["Kind | Kinds", ...]):
 _WHOLE, _DOUBLE, _SINGLE = Kind("i8"), Kind("f8"), Kind("f4")
 
 
-def kind(argument: Any) -> Kind | Kinds:
-    """Return what code depends on of an argument."""
+def lay_out(argument: Any, values: list[Any]) -> Kind | Kinds:
+    """Return what code depends on of an argument, and add what its slots hold to a list.
+
+    Numba passes what is in tuples in this order, one by one.
+    """
     if isinstance(argument, tuple):
-        return Kinds(map(kind, argument))
+        return Kinds([lay_out(part, values) for part in argument])
     if isinstance(argument, np.ndarray) and argument.dtype.isnative:
         flags = argument.flags
-        layout = ("C" if flags.c_contiguous else "A") + ("" if flags.aligned else "U")
-        return Kind(argument.dtype.str[1:], argument.ndim, layout)
-    if isinstance(argument, int | np.integer):
-        return _WHOLE
-    if isinstance(argument, float):
-        return _DOUBLE
-    if isinstance(argument, np.float32):
-        return _SINGLE
+        values += argument.ctypes.data, argument.size, *argument.shape, *argument.strides
+        return _of_array(argument.dtype, argument.ndim, flags.c_contiguous, flags.aligned)
+    if isinstance(argument, int | np.integer | float | np.float32):
+        values.append(argument)
+        return _DOUBLE if isinstance(argument, float) else _SINGLE if isinstance(argument, np.float32) else _WHOLE
     raise TypeError(
         f"a kernel takes native arrays, whole numbers, float, np.float32 and tuples of them, not {argument!r}"
     )
 
 
-def flat(arguments: tuple[Any, ...]) -> Iterator[Any]:
-    """Yield what is in a tuple and in the tuples in it, in order, as numba passes them to functions."""
-    for argument in arguments:
-        if isinstance(argument, tuple) and not isinstance(argument, Kind):
-            yield from flat(argument)
+@functools.cache
+def _of_array(dtype: np.dtype[Any], ndim: int, contiguous: bool, aligned: bool) -> Kind:
+    return Kind(dtype.str[1:], ndim, ("C" if contiguous else "A") + ("" if aligned else "U"))
+
+
+def _flat(kinds: Kinds) -> Iterator[Kind]:
+    for each in kinds:
+        if isinstance(each, Kind):
+            yield each
         else:
-            yield argument
-
-
-def slots_of(argument: NDArray[Any]) -> tuple[int, ...]:
-    """Return what the slots of an array hold."""
-    return argument.ctypes.data, argument.size, *argument.shape, *argument.strides
+            yield from _flat(each)
 
 
 class Form:
@@ -111,14 +110,8 @@ class Form:
         self.starts = [struct.calcsize(each) // 8 for each in before]
         self.whole = [start for start, each in zip(self.starts, kinds, strict=True) if each == _WHOLE]
 
-    def fill(self, arguments: tuple[Any, ...]) -> array[int]:
-        """Return the slots with the arguments in them; the arrays must outlive them."""
-        values: list[Any] = []
-        for argument in flat(arguments):
-            if isinstance(argument, np.ndarray):
-                values += slots_of(argument)
-            else:
-                values.append(argument)
+    def slots(self, values: list[Any]) -> array[int]:
+        """Return the slots with what `lay_out` gave; the arrays must outlive them."""
         return array("q", self._struct.pack(*values))
 
     def assembly(self, function: str) -> str:
@@ -135,7 +128,7 @@ class Form:
             return f"{type_} %in{n}"
 
         arguments = ["ptr %result", "ptr %exception"]
-        for k in flat(self.kinds):
+        for k in _flat(self.kinds):
             if not k.layout:
                 arguments.append(load(_SCALARS[k.dtype][1]))
                 continue

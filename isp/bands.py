@@ -5,6 +5,7 @@ There is no formula here and no stage by name.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import reduce
@@ -211,7 +212,7 @@ def _width_in_memory(each: Pass) -> Shape:
 
 def _rows_of_a_band(passes: Sequence[Pass]) -> int:
     """Return an even number of rows of the result, as many as let every buffer stay in the cache."""
-    widest = max((4 * int(np.prod(_width_in_memory(each))) for each in passes[:-1]), default=0)
+    widest = max((4 * math.prod(_width_in_memory(each)) for each in passes[:-1]), default=0)
     return max(8, min(_BAND_ROWS, _BAND_BYTES // widest // 2 * 2)) if widest else 1 << 30
 
 
@@ -227,8 +228,5 @@ def _buffers(passes: Sequence[Pass], band: int) -> list[NDArray[np.float32]]:
 
 def _aligned(shape: Shape, dtype: Any) -> NDArray[Any]:
     """Return an array that begins with a line of the cache: a vector across two of them takes twice the time."""
-    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    memory = np.empty(size + _LINE, np.uint8)
-    start = -memory.ctypes.data % _LINE
-    result: NDArray[Any] = memory[start : start + size].view(dtype).reshape(shape)
-    return result
+    memory = np.empty(math.prod(shape) * np.dtype(dtype).itemsize + _LINE, np.uint8)
+    return np.ndarray(shape, dtype, memory, offset=-memory.ctypes.data % _LINE)

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 from numpy.typing import NDArray
 
 from isp import code_cache
-from isp.arguments import ENTRY, Form, Kinds, kind, slots_of
+from isp.arguments import ENTRY, Form, Kinds, lay_out
 from isp.machine_code import Code, address_of, emit, links, load
 
 logger = logging.getLogger(__name__)
@@ -57,12 +57,13 @@ class Kernel:
 
     def bind(self, *arguments: Any) -> Call:
         """Return a call for one thread, to be repeated with other whole numbers: the arguments are laid out once."""
-        kinds = Kinds(map(kind, arguments))
+        values: list[Any] = []
+        kinds = Kinds([lay_out(each, values) for each in arguments])
         loaded = self._loaded.get(kinds)
         if loaded is None:
             with _lock:  # a first call comes from all threads at once, and must not compile once for each
                 loaded = self._loaded.get(kinds) or self._loaded.setdefault(kinds, self._load(Form(kinds)))
-        return Call(self.name, loaded, arguments)
+        return Call(self.name, loaded, arguments, values)
 
     @property
     def _numba_type_(self) -> Any:
@@ -109,10 +110,10 @@ class Call:
 
     __slots__ = ("_arguments", "_form", "_name", "_run", "_slots", "code", "slots")
 
-    def __init__(self, name: str, loaded: Loaded, arguments: tuple[Any, ...]) -> None:
+    def __init__(self, name: str, loaded: Loaded, arguments: tuple[Any, ...], values: list[Any]) -> None:
         self._name, self._run, self._form = name, loaded.run, loaded.form
         self._arguments = list(arguments)  # their memory must stay
-        self._slots = loaded.form.fill(arguments)
+        self._slots = loaded.form.slots(values)
         self.slots, _ = self._slots.buffer_info()
         self.code = address_of(loaded.run)
 
@@ -125,11 +126,13 @@ class Call:
 
     def replace(self, number: int, argument: int | NDArray[Any]) -> None:
         """Take another argument of this number, of the same kind; a new call would cost ten times that."""
-        if kind(argument) != self._form.kinds[number]:
-            raise TypeError(f"{self._name} takes {self._form.kinds[number]} here, not {kind(argument)}")
+        values: list[int] = []
+        kind, expected = lay_out(argument, values), self._form.kinds[number]
+        if kind != expected:
+            raise TypeError(f"{self._name} takes {expected} here, not {kind}")
         self._arguments[number] = argument
-        start, slots = self._form.starts[number], (argument,) if isinstance(argument, int) else slots_of(argument)
-        self._slots[start : start + len(slots)] = array("q", slots)
+        start = self._form.starts[number]
+        self._slots[start : start + len(values)] = array("q", values)
 
     def failure(self) -> RuntimeError:
         """Return what is raised if the kernel did not return as it should."""

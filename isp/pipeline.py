@@ -44,6 +44,11 @@ class Stage(Protocol):
         """Return a new frame; the old one stays as it is."""
 
 
+def _is_stage(it: Any) -> bool:
+    """Do as `isinstance(it, Stage)`, in a tenth of the time."""
+    return callable(it) and hasattr(it, "reads") and hasattr(it, "writes") and not isinstance(it, type)
+
+
 @dataclass(frozen=True, slots=True)
 class Pipeline:
     """Stages in the order in which they run, checked when the pipeline is built.
@@ -77,7 +82,9 @@ class Pipeline:
             raise PipelineError(f"a pipeline is made of a tuple of stages, not of {self.stages!r}")
         object.__setattr__(self, "stages", tuple(self.stages))
         for stage in self.stages:
-            if not isinstance(stage, Stage) or isinstance(stage, type):
+            if not (hasattr(stage, "reads") and hasattr(stage, "writes") and callable(stage)) or isinstance(
+                stage, type
+            ):
                 raise PipelineError(f"{stage!r} is no stage; it needs reads, writes and a call with one frame")
         for before, after in zip(self.stages, self.stages[1:], strict=False):
             if before.writes is not after.reads:
