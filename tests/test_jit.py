@@ -16,6 +16,7 @@ import pytest
 from isp import code_cache
 from isp.in_turn import run_in_turn
 from isp.jit import combination, kernel
+from isp.machine_code import on_whole_lines
 
 from .command import KDC, REAL, names
 
@@ -379,6 +380,16 @@ def test_no_call_follows_one_that_failed():
     with pytest.raises(RuntimeError, match="counting failed"):
         run_in_turn([counting.bind(0, 0, well), counting.bind(0, 0, badly)], np.array([[[0, 3]] * 2, [[3, 6]] * 2] * 2))
     assert (well.tolist(), badly.tolist()) == ([1, 1, 1, 1, 1, 1, 0, 0, 0], [1, 1, 1, 0])
+
+
+def test_vectors_on_the_stack_lie_in_whole_lines_of_the_cache():
+    from llvmlite import binding
+
+    dispatcher = scaled_sum._dispatcher
+    scaled_sum(0, 0, np.zeros((1, 1)), np.zeros((1, 1)), 1.0, np.float32(0), 1)
+    module = binding.parse_assembly(on_whole_lines(dispatcher.inspect_llvm(next(iter(dispatcher.overloads)))))
+    compiled = [str(function) for function in module.functions if not function.is_declaration]
+    assert compiled and all("alignstack(64)" in function for function in compiled)
 
 
 def test_only_this_packages_kernels_are_kept():
