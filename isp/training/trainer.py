@@ -191,7 +191,8 @@ def _has_bfloat16(device: str) -> bool:
     """Whether products of bfloat16 are faster than of float32 here."""
     if device != "cpu":
         return torch.cuda.is_available() and torch.cuda.is_bf16_supported()
-    return bool(torch.cpu.get_capabilities().get("amx_bf16"))
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
 
 
 @torch.no_grad()
