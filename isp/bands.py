@@ -107,11 +107,11 @@ def maker(source: NDArray[Any], works: Sequence[Work], shapes: Sequence[Shape]) 
         except IndexError:
             calls = _calls(passes, by_rows(source), min(most, heights[-1]), last_target)
         band = 2 * -(-(last - first) // (2 * -(-(last - first) // most)))  # as even as pairs of rows allow
-        made = _made(passes, heights, np.array([*range(first, last, band), last], np.int64))
+        made = _made(passes, heights, [*range(first, last, band), last])
         for call, (source_top, target_top) in zip(calls, pairwise([0, *made[0].tolist()]), strict=True):
             call.replace(_SOURCE_TOP, source_top)
             call.replace(_TARGET_TOP, target_top)
-        run_in_turn(calls, np.stack((made[:-1], made[1:]), axis=2))
+        run_in_turn(calls, made)
         idle.append(calls)
 
     return make
@@ -189,18 +189,18 @@ def _joined(first: tuple[Point, Any], second: tuple[Point, Any]) -> tuple[Point,
     return after(first[0], second[0]), (first[1], second[1])
 
 
-def _made(passes: Sequence[Pass], heights: Sequence[int], edges: NDArray[np.int64]) -> NDArray[np.int64]:
+def _made(passes: Sequence[Pass], heights: Sequence[int], edges: Sequence[int]) -> NDArray[np.int64]:
     """Return up to which row each pass is, (edges, passes), when the last one is at the edges of its bands.
 
     At the first edge that is where it begins.
     """
-    made = [edges]
+    made = np.empty((len(edges), len(passes)), np.int64)
+    made[:, -1] = edges
     for number in range(len(passes) - 1, 0, -1):
-        halo, cell = passes[number].halo, passes[number].cell
-        needed = np.minimum(made[0] * cell + halo, heights[number])
-        needed[0] = max(made[0][0] * cell - halo, 0)
-        made.insert(0, needed)
-    return np.stack(made, axis=1)
+        halo, read = passes[number].halo, passes[number].cell * made[:, number]
+        made[:, number - 1] = np.minimum(read + halo, heights[number])
+        made[0, number - 1] = max(read[0] - halo, 0)
+    return made
 
 
 def _width_in_memory(each: Pass) -> Shape:

@@ -45,7 +45,10 @@ def tile(pattern: Any, height: int, width: int) -> NDArray[Any]:
 
 def tile_columns(pattern: Any, width: int) -> Array:
     """Repeat a periodic pattern over `width` columns, or 2 if that is its period; keep one period of rows; float32."""
-    return tile(pattern, len(pattern), width if 2 % len(pattern[0]) else 2).astype(np.float32)
+    period = len(pattern[0])
+    if 2 % period:
+        return tile(pattern, len(pattern), width).astype(np.float32)
+    return np.array([2 // period * tuple(row) for row in pattern], np.float32)
 
 
 def shifted(pattern: Any, rows: int, columns: int) -> Any:

@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 from isp.jit import RETURNED, Call, kernel, known
 
 
-def run_in_turn(calls: Sequence[Call], whole: NDArray[np.int64]) -> None:
-    """Run several calls one after the other, as many times as there are numbers for.
+def run_in_turn(calls: Sequence[Call], edges: NDArray[np.int64]) -> None:
+    """Run several calls one after the other, again and again, each time from where it was to where it shall be.
 
     Parameters
     ----------
     calls : sequence of Call
-        Of kernels whose first two arguments are whole numbers.
-    whole : ndarray of int64, (times, calls, 2)
-        These numbers.
+        Of kernels whose first two arguments are whole numbers: from where and to where they run.
+    edges : ndarray of int64, (times + 1, calls)
+        These numbers: a call runs from its number in one row to that in the next.
 
     Raises
     ------
@@ -28,7 +28,7 @@ def run_in_turn(calls: Sequence[Call], whole: NDArray[np.int64]) -> None:
         If a kernel failed; nothing ran after it.
     """
     addresses, failed = np.array([(call.code, call.slots) for call in calls], np.int64), np.full(1, -1, np.int64)
-    _in_turn(addresses, whole, failed)
+    _in_turn(addresses, edges, failed)
     if failed[0] >= 0:
         raise calls[failed[0]].failure()
 
@@ -65,11 +65,11 @@ _FINE, _FINE_WITHOUT_RESULT = RETURNED
 
 
 @kernel
-def _in_turn(addresses, whole, failed):  # type: ignore[no-untyped-def]
-    for turn in range(len(whole)):
+def _in_turn(addresses, edges, failed):  # type: ignore[no-untyped-def]
+    for turn in range(len(edges) - 1):
         for number in range(len(addresses)):
-            (code, slots), (first, last) = addresses[number], whole[turn, number]
-            status = _code(code, slots, first, last)
+            code, slots = addresses[number]
+            status = _code(code, slots, edges[turn, number], edges[turn + 1, number])
             if status != _FINE and status != _FINE_WITHOUT_RESULT:
                 failed[0] = number
                 return

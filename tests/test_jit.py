@@ -369,8 +369,7 @@ def test_calls_in_turn_do_what_each_does_alone():
         scaled_sum.bind(0, 0, source, between, 3.0, np.float32(1), 1),
         scaled_sum.bind(0, 0, between, target, 1.0, np.float32(0), 1),
     ]
-    rows = np.array([[[0, 3], [0, 2]], [[3, 3], [2, 3]], [[3, 5], [3, 4]]])  # the second is a row behind the first
-    run_in_turn(calls, rows)
+    run_in_turn(calls, np.array([[0, 0], [3, 2], [3, 3], [5, 4]]))  # the second is a row behind the first
     assert np.array_equal(between, np.where(np.arange(6)[:, None] < 5, source * 3 + 1, 0))
     assert np.array_equal(target, np.where(np.arange(6)[:, None] < 4, between, 0))
 
@@ -378,7 +377,7 @@ def test_calls_in_turn_do_what_each_does_alone():
 def test_no_call_follows_one_that_failed():
     well, badly = np.zeros(9, np.int64), np.zeros(4, np.int64)
     with pytest.raises(RuntimeError, match="counting failed"):
-        run_in_turn([counting.bind(0, 0, well), counting.bind(0, 0, badly)], np.array([[[0, 3]] * 2, [[3, 6]] * 2] * 2))
+        run_in_turn([counting.bind(0, 0, well), counting.bind(0, 0, badly)], np.array([[0, 0], [3, 3], [6, 6], [9, 9]]))
     assert (well.tolist(), badly.tolist()) == ([1, 1, 1, 1, 1, 1, 0, 0, 0], [1, 1, 1, 0])
 
 
