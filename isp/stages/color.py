@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from dataclasses import dataclass
 from typing import ClassVar
@@ -100,11 +101,17 @@ class Color:
 
 def camera_to_srgb(xyz_to_camera: Matrix, name: str = "") -> NDArray[np.float64]:
     """Return the matrix from white-balanced camera colours to linear sRGB for one from XYZ (D65) to camera."""
-    srgb_to_camera = np.array(xyz_to_camera) @ SRGB_TO_XYZ
-    sums = srgb_to_camera.sum(axis=1, keepdims=True)
     try:
-        if not sums.min() > 0:
-            raise np.linalg.LinAlgError
-        return np.linalg.inv(srgb_to_camera / sums)
+        return _inverse(tuple(map(tuple, xyz_to_camera))).copy()
     except np.linalg.LinAlgError:
         raise StageError(f"Color: {name}: the colour matrix {xyz_to_camera} has no inverse; give matrix") from None
+
+
+@functools.lru_cache(maxsize=16)
+def _inverse(xyz_to_camera: tuple[tuple[float, ...], ...]) -> NDArray[np.float64]:
+    """Return the matrix, once for all pictures of a camera: with little else to do, this took a while."""
+    srgb_to_camera = np.array(xyz_to_camera) @ SRGB_TO_XYZ
+    sums = srgb_to_camera.sum(axis=1, keepdims=True)
+    if not sums.min() > 0:
+        raise np.linalg.LinAlgError
+    return np.linalg.inv(srgb_to_camera / sums)
