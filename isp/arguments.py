@@ -79,9 +79,13 @@ def lay_out(argument: Any, values: list[Any]) -> Kind | Kinds:
         flags = argument.flags
         values += argument.ctypes.data, argument.size, *argument.shape, *argument.strides
         return _of_array(argument.dtype, argument.ndim, flags.c_contiguous, flags.aligned)
-    if isinstance(argument, int | np.integer | float | np.float32):
-        values.append(argument)
-        return _DOUBLE if isinstance(argument, float) else _SINGLE if isinstance(argument, np.float32) else _WHOLE
+    values.append(argument)
+    if isinstance(argument, int | np.integer):
+        return _WHOLE
+    if isinstance(argument, float):
+        return _DOUBLE
+    if isinstance(argument, np.float32):
+        return _SINGLE
     raise TypeError(
         f"a kernel takes native arrays, whole numbers, float, np.float32 and tuples of them, not {argument!r}"
     )
@@ -101,14 +105,13 @@ def _flat(kinds: Kinds) -> Iterator[Kind]:
 
 
 class Form:
-    """How arguments of some kinds lie in their slots: where each starts, and which slots hold the whole numbers."""
+    """How arguments of some kinds lie in their slots: where each starts."""
 
     def __init__(self, kinds: Kinds) -> None:
         self.kinds = kinds
         self._struct = struct.Struct("=" + kinds.packed)
         before = ["=" + Kinds(kinds[:number]).packed for number in range(len(kinds))]
         self.starts = [struct.calcsize(each) // 8 for each in before]
-        self.whole = [start for start, each in zip(self.starts, kinds, strict=True) if each == _WHOLE]
 
     def slots(self, values: list[Any]) -> array[int]:
         """Return the slots with what `lay_out` gave; the arrays must outlive them."""

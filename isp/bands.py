@@ -29,13 +29,13 @@ from isp.loops import (
     parted,
     woven,
 )
+from isp.machine_code import LINE
 from isp.recycled import empty
 from isp.rows import Point, Points, RowStage, Scratch, Table, Window, check_space
 from isp.threads import over_rows
 
 _BAND_BYTES = 1 << 20  # of the widest buffer: one and what is made of it stay in a second-level cache of 2 MB
 _BAND_ROWS = 64
-_LINE = 64  # bytes
 _SOURCE_TOP, _TARGET, _TARGET_TOP = 3, 4, 5  # which arguments of a kernel; see `isp.loops`
 
 Work = Points | Window | Table
@@ -228,5 +228,5 @@ def _buffers(passes: Sequence[Pass], band: int) -> list[NDArray[np.float32]]:
 
 def _aligned(shape: Shape, dtype: Any) -> NDArray[Any]:
     """Return an array that begins with a line of the cache: a vector across two of them takes twice the time."""
-    memory = np.empty(math.prod(shape) * np.dtype(dtype).itemsize + _LINE, np.uint8)
-    return np.ndarray(shape, dtype, memory, offset=-memory.ctypes.data % _LINE)
+    memory = np.empty(math.prod(shape) * np.dtype(dtype).itemsize + LINE, np.uint8)
+    return np.ndarray(shape, dtype, memory, offset=-memory.ctypes.data % LINE)

@@ -35,6 +35,7 @@ class Loaded(NamedTuple):
     """A kernel for arguments of some kinds."""
 
     run: Callable[[int], int]
+    code: int  # its address
     form: Form
 
 
@@ -56,7 +57,7 @@ class Kernel:
         return self.bind(*arguments)()
 
     def bind(self, *arguments: Any) -> Call:
-        """Return a call for one thread, to be repeated with other whole numbers: the arguments are laid out once."""
+        """Return a call for one thread, to be repeated with other arguments of the same kinds: `Call.replace`."""
         values: list[Any] = []
         kinds = Kinds([lay_out(each, values) for each in arguments])
         loaded = self._loaded.get(kinds)
@@ -87,7 +88,8 @@ class Kernel:
             code = self._compile(form)
             if ours:
                 code_cache.write(name, code.to_bytes())
-        return Loaded(load(code, ENTRY), form)
+        run = load(code, ENTRY)
+        return Loaded(run, address_of(run), form)
 
     def _compile(self, form: Form) -> Code:
         _announce()
@@ -111,16 +113,13 @@ class Call:
     __slots__ = ("_arguments", "_form", "_name", "_run", "_slots", "code", "slots")
 
     def __init__(self, name: str, loaded: Loaded, arguments: tuple[Any, ...], values: list[Any]) -> None:
-        self._name, self._run, self._form = name, loaded.run, loaded.form
+        self._name, self._run, self.code, self._form = name, *loaded
         self._arguments = list(arguments)  # their memory must stay
         self._slots = loaded.form.slots(values)
         self.slots, _ = self._slots.buffer_info()
-        self.code = address_of(loaded.run)
 
-    def __call__(self, *whole: int) -> None:
-        """Run, with these instead of the first whole numbers among the arguments."""
-        for slot, number in zip(self._form.whole, whole, strict=False):
-            self._slots[slot] = number
+    def __call__(self) -> None:
+        """Run."""
         if self._run(self.slots) not in RETURNED:
             raise self.failure()
 

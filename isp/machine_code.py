@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-_LINE = 64  # bytes of the cache
+LINE = 64  # bytes of the cache
 _DEFINITION = re.compile(r"^(define .*) \{$", re.MULTILINE)
 _engines: list[Any] = []  # with an engine its code goes too
 
@@ -47,10 +47,10 @@ def emit(assembly: str) -> Code:
 def on_whole_lines(assembly: str) -> str:
     """Return LLVM assembly in which every function begins its part of the stack with a line of the cache.
 
-    Where vectors do not fit into registers, some lie there. LLVM aligns them no better than the stack is, to 16 bytes:
-    a loop then takes half as long again, or not, as luck will have it, for a vector across two lines takes longer.
+    Where vectors do not fit into registers, some lie there. LLVM aligns them no better than the stack is, to 16 bytes,
+    and a vector across two lines takes longer: a loop would be slow or fast as luck will have it.
     """
-    return _DEFINITION.sub(rf"\1 alignstack({_LINE}) {{", assembly)
+    return _DEFINITION.sub(rf"\1 alignstack({LINE}) {{", assembly)
 
 
 def links(code: Code) -> bool:

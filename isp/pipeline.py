@@ -45,7 +45,7 @@ class Stage(Protocol):
 
 
 def _is_stage(it: Any) -> bool:
-    """Do as `isinstance(it, Stage)`, in a tenth of the time."""
+    """Whether something is a `Stage` and no class of them; `isinstance` takes long to find out for a protocol."""
     return callable(it) and hasattr(it, "reads") and hasattr(it, "writes") and not isinstance(it, type)
 
 
@@ -82,9 +82,7 @@ class Pipeline:
             raise PipelineError(f"a pipeline is made of a tuple of stages, not of {self.stages!r}")
         object.__setattr__(self, "stages", tuple(self.stages))
         for stage in self.stages:
-            if not (hasattr(stage, "reads") and hasattr(stage, "writes") and callable(stage)) or isinstance(
-                stage, type
-            ):
+            if not _is_stage(stage):
                 raise PipelineError(f"{stage!r} is no stage; it needs reads, writes and a call with one frame")
         for before, after in zip(self.stages, self.stages[1:], strict=False):
             if before.writes is not after.reads:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import platform
 import re
 import shutil
 import stat
@@ -16,7 +17,7 @@ import pytest
 from isp import code_cache
 from isp.in_turn import run_in_turn
 from isp.jit import combination, kernel
-from isp.machine_code import on_whole_lines
+from isp.machine_code import emit, on_whole_lines
 
 from .command import KDC, REAL, names
 
@@ -328,14 +329,20 @@ def test_arrays_of_any_layout_and_type(layout, dtype):
     assert np.array_equal(target, expected)
 
 
+def run_with(call, arguments):
+    for number, argument in arguments.items():
+        call.replace(number, argument)
+    call()
+
+
 def test_a_bound_call_takes_other_whole_numbers_and_sees_what_the_arrays_hold():
     source, target = np.ones((4, 3), np.float32), np.zeros((4, 3))
     call = scaled_sum.bind(0, 0, source, target, 1.0, np.float32(0), 1)
-    call(1, 2)
+    run_with(call, {0: 1, 1: 2})
     source[:] = 5
-    call(3, 4)
+    run_with(call, {0: 3, 1: 4})
     call()  # the numbers stay
-    call(0, 4, 2)  # the third is the divisor, an argument after the arrays
+    run_with(call, {0: 0, 1: 4, 6: 2})  # the last is the divisor, an argument after the arrays
     assert target[:, 0].tolist() == [2.5, 3.5, 2.5, 12.5]
 
 
@@ -389,6 +396,12 @@ def test_vectors_on_the_stack_lie_in_whole_lines_of_the_cache():
     module = binding.parse_assembly(on_whole_lines(dispatcher.inspect_llvm(next(iter(dispatcher.overloads)))))
     compiled = [str(function) for function in module.functions if not function.is_declaration]
     assert compiled and all("alignstack(64)" in function for function in compiled)
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="looks for an instruction of x86-64")
+def test_what_is_emitted_aligns_the_stack():
+    code = emit("define i32 @f(ptr %p) {\nstore volatile i32 1, ptr %p\nret i32 0\n}\n")
+    assert b"\x48\x83\xe4\xc0" in code.object_file  # and rsp, -64
 
 
 def test_only_this_packages_kernels_are_kept():
