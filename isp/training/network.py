@@ -10,15 +10,19 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from isp.stabilise import unstabilise
+from isp.training.patches import Noise, stabilised_pair
+
 _CONTEXT = 24  # packed pixels around one on which it depends, and some more
+_DIM = 0.01, 1.6e-3, 1e-5  # a surface of some electrons, its shot and read noise
 INPUT_SCALE = 0.1  # of stabilised values, which reach some hundreds, into what weights of usual size expect
 
 
 class Shape(NamedTuple):
     """Channels at the three resolutions, and 3×3 convolutions at the five places between their changes."""
 
-    widths: tuple[int, int, int] = (32, 32, 48)
-    depths: tuple[int, int, int, int, int] = (2, 2, 2, 2, 2)
+    widths: tuple[int, int, int] = (64, 32, 32)
+    depths: tuple[int, int, int, int, int] = (1, 2, 2, 2, 1)
 
 
 USUAL = Shape()
@@ -50,7 +54,7 @@ class Network(nn.Module):
         self.u0 = nn.Conv2d(middle, 4 * high, 1)
         self.f0 = same(high, depths[4])
         self.out = nn.Conv2d(high, 4, 3, padding=1)
-        self.low_precision = False  # whether the inner layers compute in bfloat16
+        self.low_precision = False  # whether all layers but the first compute in bfloat16
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
@@ -66,8 +70,8 @@ class Network(nn.Module):
             features = _chain(self.m, functional.relu(self.d1(coarse)))
             features = _chain(self.f1, functional.pixel_shuffle(self.u1(features), 2) + coarse)
             features = _chain(self.f0, functional.pixel_shuffle(self.u0(features), 2) + fine)
-        estimate: Tensor = self.out(features.float()) / INPUT_SCALE
-        return noisy - estimate
+            estimate: Tensor = self.out(features)
+        return noisy - estimate.float() / INPUT_SCALE
 
     def differences(self) -> Tensor:
         """Return the weights of the first layer less their mean over each kernel: of the level it sees nothing.
@@ -82,15 +86,24 @@ class Network(nn.Module):
     def settled(self) -> dict[str, Tensor]:
         """Return the weights by name, those of the first layer as they are used, without bias on even surfaces.
 
-        The first layer does not see the level, so on an even surface the network's result is off by a constant: what it
-        gained on average where the transform is not exact. That is left to the transform's inverse, and taken away.
+        The first layer does not see the level, so on an even surface the network's result is off by a constant. It is
+        measured on a dim one, in linear light, where it is most of the level: there the transform's inverse is least
+        exact, and what noise is left adds to the mean.
         """
-        noise = torch.randn(16, 4, 128, 128, generator=torch.Generator().manual_seed(0))
+        level, shot, read = _DIM
+        noise = Noise(np.full(16, shot, np.float32), np.full(16, read, np.float32))
+        light = np.full((16, 4, 128, 128), level, np.float32)
+        noisy = stabilised_pair(light, noise, np.random.default_rng(0)).noisy
+        clean = self(torch.from_numpy(noisy)).numpy()
+        low, middle, high = (unstabilise(clean + step, shot, read, unbiased=True) for step in (-0.1, 0.0, 0.1))
         inner = (slice(None), slice(None), slice(_CONTEXT, -_CONTEXT), slice(_CONTEXT, -_CONTEXT))
-        bias = (self(noise)[inner] - noise[inner]).mean(dim=(0, 2, 3))
+        error, slope = (
+            each[inner].mean(axis=(0, 2, 3), dtype=np.float64)
+            for each in (middle - unstabilise(noisy, shot, read), (high - low) / 0.2)
+        )
         return self.state_dict() | {
             "inp.weight": self.differences(),
-            "out.bias": self.out.bias + bias * INPUT_SCALE,  # type: ignore[operator]
+            "out.bias": self.out.bias + torch.from_numpy(error / slope).float() * INPUT_SCALE,  # type: ignore[operator]
         }
 
 

@@ -8,14 +8,14 @@ from isp.training.network import Network
 
 MARGIN = 8  # packed pixels at the edges of a patch, where the network lacks what lies around
 _PSNR_FROM = 0.6  # of the training
-_LEAST = 1e-3  # of an error, as a share of the noise: patches without any detail shall not count for more than others
 
 
 def with_truth(network: Network, tensors: tuple[Tensor, ...], progress: float) -> Tensor:
     """Return the distance of what the network makes of noisy patches from the clean ones.
 
-    First the mean absolute difference in standard deviations, which learns fast; later the mean over the patches of the
-    logarithm of the mean square in linear light, as a share of the noise: what PSNR measures.
+    First the mean absolute difference in standard deviations, which learns fast; later the mean square in linear light,
+    as a share of the noise's, what PSNR measures: patches with detail, in which most of a picture's error lies, count
+    for more than plain ones, but not without limit.
     """
     noisy, clean, deviation = tensors
     difference, deviation = (
@@ -24,4 +24,4 @@ def with_truth(network: Network, tensors: tuple[Tensor, ...], progress: float) -
     if progress < _PSNR_FROM:
         return difference.abs().mean()
     errors = (difference * deviation).square().mean(dim=(1, 2, 3)) / deviation.square().mean(dim=(1, 2, 3))
-    return (errors + _LEAST).log().mean()
+    return errors.log1p().mean()

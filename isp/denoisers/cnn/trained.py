@@ -20,7 +20,7 @@ from isp.errors import DenoiserError, printable
 Array = NDArray[np.float32]
 
 SHIPPED = Path(__file__).with_name("cnn.npz")
-SHA256 = "903b4ac323d6b58f746afa9c703d230dd9f533a50436c9013b3d5028c567091b"
+SHA256 = "f985f5c5d538c826baca4bd029b09df289991a277e5f47b367ac279731a761ab"
 
 _UNREADABLE = (  # what NumPy and zipfile raise where a file is something else, or damaged
     ValueError, KeyError, TypeError, AttributeError, EOFError, OSError, RuntimeError, MemoryError, OverflowError,
