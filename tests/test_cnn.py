@@ -188,6 +188,16 @@ def test_where_noise_is_low_the_image_stays_as_it_is(own):
     assert (inner(own(image, NoiseModel((1e-4,) * 3, (0.0,) * 3)), own.halo) != inner(image, own.halo)).all()
 
 
+@pytest.mark.parametrize(("level", "shot", "read"), [(0.01, 1.6e-3, 1e-5), (0.03, 1.6e-3, 1e-5), (0.18, 1e-4, 1e-7)])
+def test_even_surfaces_keep_their_level_and_the_greens_theirs(level, shot, read):
+    random = np.random.default_rng(1)
+    noisy = shot * random.poisson(level / shot, (1024, 1024)) + read**0.5 * random.standard_normal((1024, 1024))
+    noisy = noisy.astype(np.float32)
+    change = denoised(noisy, Cnn(), NoiseModel((shot,) * 3, (read,) * 3)) - noisy
+    red, *greens, blue = (change[y::2, x::2].mean(dtype=np.float64) / level for y, x in np.ndindex(2, 2))
+    assert max(map(abs, (red, *greens, blue))) < 0.003 and abs(greens[0] - greens[1]) < 0.001
+
+
 def test_more_is_taken_as_noise_grows_smoothly():
     shots = np.geomspace(1e-7, 1e-3, 400)
     shares = [taken(shot, 0.0) for shot in shots]

@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from isp.denoisers.cnn.inference import context
+from isp.denoisers.cnn.network import layers
 from isp.stabilise import unstabilise
 from isp.training.patches import Noise, stabilised_pair
 
-_CONTEXT = 24  # packed pixels around one on which it depends, and some more
 _DIM = 0.01, 1.6e-3, 1e-5  # a surface of some electrons, its shot and read noise
+_STEP = 0.1  # standard deviations, over which a slope is measured
 INPUT_SCALE = 0.1  # of stabilised values, which reach some hundreds, into what weights of usual size expect
 
 
@@ -54,6 +56,7 @@ class Network(nn.Module):
         self.u0 = nn.Conv2d(middle, 4 * high, 1)
         self.f0 = same(high, depths[4])
         self.out = nn.Conv2d(high, 4, 3, padding=1)
+        self.context = context(layers(*shape))  # packed pixels around one on which it depends, and some more
         self.low_precision = False  # whether all layers but the first compute in bfloat16
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
@@ -84,27 +87,29 @@ class Network(nn.Module):
 
     @torch.no_grad()
     def settled(self) -> dict[str, Tensor]:
-        """Return the weights by name, those of the first layer as they are used, without bias on even surfaces.
+        """Return the weights by name, those of the first layer as they are used, without bias on even surfaces."""
+        bias = torch.from_numpy(self._bias_when_dim())
+        return self.state_dict() | {
+            "inp.weight": self.differences(),
+            "out.bias": self.out.bias + bias * INPUT_SCALE,  # type: ignore[operator]
+        }
 
-        The first layer does not see the level, so on an even surface the network's result is off by a constant. It is
-        measured on a dim one, in linear light, where it is most of the level: there the transform's inverse is least
-        exact, and what noise is left adds to the mean.
+    def _bias_when_dim(self) -> NDArray[np.float32]:
+        """Return by how much results are too high on an even, dim surface, in standard deviations, for each plane.
+
+        The first layer does not see the level, so on even surfaces the network is off by a constant. It is measured in
+        linear light where it is most of the level: where little light is, the transform's inverse is least exact, and
+        what noise is left adds to the mean.
         """
         level, shot, read = _DIM
         noise = Noise(np.full(16, shot, np.float32), np.full(16, read, np.float32))
-        light = np.full((16, 4, 128, 128), level, np.float32)
-        noisy = stabilised_pair(light, noise, np.random.default_rng(0)).noisy
+        noisy = stabilised_pair(np.full((16, 4, 128, 128), level, np.float32), noise, np.random.default_rng(0)).noisy
         clean = self(torch.from_numpy(noisy)).numpy()
-        low, middle, high = (unstabilise(clean + step, shot, read, unbiased=True) for step in (-0.1, 0.0, 0.1))
-        inner = (slice(None), slice(None), slice(_CONTEXT, -_CONTEXT), slice(_CONTEXT, -_CONTEXT))
-        error, slope = (
-            each[inner].mean(axis=(0, 2, 3), dtype=np.float64)
-            for each in (middle - unstabilise(noisy, shot, read), (high - low) / 0.2)
-        )
-        return self.state_dict() | {
-            "inp.weight": self.differences(),
-            "out.bias": self.out.bias + torch.from_numpy(error / slope).float() * INPUT_SCALE,  # type: ignore[operator]
-        }
+        low, middle, high = (unstabilise(clean + step, shot, read, unbiased=True) for step in (-_STEP, 0.0, _STEP))
+        excess, slope = middle - unstabilise(noisy, shot, read), (high - low) / (2 * _STEP)
+        inner = np.s_[:, :, self.context : -self.context, self.context : -self.context]
+        means = (each[inner].mean(axis=(0, 2, 3), dtype=np.float64) for each in (excess, slope))
+        return np.divide(*means).astype(np.float32)
 
 
 def _chain(convolutions: nn.ModuleList, features: Tensor) -> Tensor:

@@ -13,9 +13,9 @@ _PSNR_FROM = 0.6  # of the training
 def with_truth(network: Network, tensors: tuple[Tensor, ...], progress: float) -> Tensor:
     """Return the distance of what the network makes of noisy patches from the clean ones.
 
-    First the mean absolute difference in standard deviations, which learns fast; later the mean square in linear light,
-    as a share of the noise's, what PSNR measures: patches with detail, in which most of a picture's error lies, count
-    for more than plain ones, but not without limit.
+    First the mean absolute difference in standard deviations, which learns fast; later ``log(1 + e)`` of every patch's
+    mean square e in linear light, as a share of the noise's: what PSNR measures. Plain patches, whose e is small, count
+    for little, as in a picture's PSNR.
     """
     noisy, clean, deviation = tensors
     difference, deviation = (
