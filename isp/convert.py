@@ -18,7 +18,7 @@ from isp.atomic import check_target
 from isp.encoders import Extras
 from isp.errors import PipelineError, StageError, WriteError, printable
 from isp.frame import Frame
-from isp.geometry import TURNED, upright
+from isp.geometry import TURNED, contiguous, upright
 from isp.headerless import Layout, read_headerless
 from isp.image import FORMATS, SUFFIXES, Output, quantise, write_picture
 from isp.pipeline import Pipeline
@@ -59,7 +59,7 @@ def develop(source: str | os.PathLike[str] | BinaryIO | Frame, *, crop: str = "c
     """
     pipeline = default_pipeline(**knobs)
     frame = source if isinstance(source, Frame) else read_raw(source, crop=crop)
-    return np.ascontiguousarray(picture(pipeline, frame, 8))
+    return contiguous(picture(pipeline, frame, 8))
 
 
 def picture(pipeline: Pipeline, frame: Frame, bit_depth: int) -> NDArray[Any]:

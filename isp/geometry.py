@@ -23,6 +23,7 @@ _ORIENTATIONS = {
     7: (True, True, True),
     8: (True, True, False),
 }
+_BLOCK = 64  # columns that are copied at a time
 TURNED = tuple(number for number, (swap, _, _) in _ORIENTATIONS.items() if swap)  # rows become columns
 
 
@@ -198,3 +199,25 @@ def orient(image: NDArray[Any], orientation: int) -> NDArray[Any]:
     swap, rows, columns = _ORIENTATIONS[orientation]
     turned = image.swapaxes(0, 1) if swap else image
     return turned[:: -1 if rows else 1, :: -1 if columns else 1]
+
+
+def contiguous(image: NDArray[Any]) -> NDArray[Any]:
+    """Return `image`, (H, W, 3), as `numpy.ascontiguousarray` does; a turned or mirrored view much faster."""
+    if image.strides[1:] == (3 * image.itemsize, image.itemsize):  # its rows lie as they should
+        return np.ascontiguousarray(image)
+    out = np.empty(image.shape, image.dtype)
+    _copy(image, out)
+    return out
+
+
+@kernel
+def _copy(image, out):  # type: ignore[no-untyped-def]
+    """Column by column of blocks: a turned row is a column of the memory, whose lines hold several pixels."""
+    height, width, _ = out.shape
+    for left in range(0, width, _BLOCK):
+        for y in range(height):
+            for x in range(left, min(left + _BLOCK, width)):
+                red, green, blue = image[y, x, 0], image[y, x, 1], image[y, x, 2]
+                out[y, x, 0] = red
+                out[y, x, 1] = green
+                out[y, x, 2] = blue

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from isp.errors import ParameterError
 from isp.frame import Meta, Rectangle
-from isp.geometry import orient, scaled_crop, square_pixels, upright
+from isp.geometry import contiguous, orient, scaled_crop, square_pixels, upright
 
 
 def meta(size, crop=None, **changes):
@@ -42,6 +42,16 @@ def test_all_orientations_are_pillows(orientation, dtype):
 def test_orientation_out_of_range(orientation):
     with pytest.raises(ParameterError, match="orientation"):
         orient(noise(2, 2), orientation)
+
+
+@settings(deadline=None)  # it compiles
+@given(st.integers(1, 9), st.integers(1, 150), st.integers(1, 8), st.booleans(), st.sampled_from(["u1", "u2", "f4"]))
+def test_contiguous_is_numpys(height, width, orientation, cut, dtype):
+    whole = np.random.default_rng(width).integers(0, 65536, (height + 2, width + 2, 3)).astype(dtype)
+    view = orient(whole[1:-1, 1:-1] if cut else whole, orientation)
+    result = contiguous(view)
+    assert result.flags.c_contiguous and result.dtype == view.dtype
+    np.testing.assert_array_equal(result, np.ascontiguousarray(view))
 
 
 def test_crop():

@@ -9,12 +9,11 @@ from __future__ import annotations
 import struct
 from typing import BinaryIO
 
-import numpy as np
-
 from isp.encoders.extras import Extras
 from isp.encoders.strips import in_order, rows_per_strip
 from isp.errors import WriteError
 from isp.exif import exif
+from isp.geometry import contiguous
 from isp.rendering import Picture
 
 SIDE = 65500  # where libjpeg stops, the reader's as ours
@@ -36,7 +35,7 @@ def encode_jpeg(picture: Picture, extras: Extras, file: BinaryIO) -> None:
     rows = block_rows * max(1, rows_per_strip(picture) // block_rows)
 
     def encode(top: int) -> memoryview:
-        strip = np.ascontiguousarray(picture[top : top + rows])
+        strip = contiguous(picture[top : top + rows])
         return memoryview(imagecodecs.jpeg8_encode(strip, extras.quality, subsampling=subsampling))
 
     interval = -(-width // block_columns) * (rows // block_rows)  # in a strip; at most 49151, for a width of 1

@@ -16,6 +16,7 @@ from isp.encoders import deflate
 from isp.encoders.extras import Extras
 from isp.encoders.strips import in_order, rows_per_strip
 from isp.exif import exif
+from isp.geometry import contiguous
 from isp.jit import kernel
 from isp.rendering import Picture
 
@@ -59,7 +60,7 @@ def png_chunk(kind: bytes, *data: bytes | memoryview) -> bytes:
 
 def filtered(picture: Picture, top: int, rows: int) -> NDArray[np.uint8]:
     """Return rows of a picture as PNG deflates them: big-endian, less the prediction, the filter's number in front."""
-    part = picture[max(top - 1, 0) : top + rows]
+    part = contiguous(picture[max(top - 1, 0) : top + rows])
     samples = np.require(part, part.dtype.newbyteorder(">"), ["C", "W"]).view(np.uint8).reshape(len(part), -1)
     if top == 0:
         samples = np.concatenate((np.zeros_like(samples[:1]), samples))

@@ -11,6 +11,7 @@ from isp.encoders.deflate import zlib_stream
 from isp.encoders.extras import Extras
 from isp.encoders.strips import in_order, rows_per_strip
 from isp.exif import SOFTWARE, tiff_tags
+from isp.geometry import contiguous
 from isp.rendering import Picture
 
 _TAGS = {"none": 1, "zstd": 50000, "deflate": 8}  # 8, of zlib's format, and not the obsolete 32946
@@ -25,7 +26,7 @@ def encode_tiff(picture: Picture, extras: Extras, file: BinaryIO) -> None:
     method = extras.tiff_compression
 
     def encode(top: int) -> bytes:
-        return compressed(np.ascontiguousarray(picture[top : top + rows]), method)
+        return compressed(contiguous(picture[top : top + rows]), method)
 
     tifffile.imwrite(
         file,

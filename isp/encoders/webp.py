@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import BinaryIO
 
-import numpy as np
-
 from isp.encoders.extras import Extras
 from isp.errors import WriteError
 from isp.exif import exif
+from isp.geometry import contiguous
 from isp.rendering import Picture
 
 SIDE = 16383  # 14 bits in the file
@@ -22,7 +21,7 @@ def encode_webp(picture: Picture, extras: Extras, file: BinaryIO) -> None:
         raise WriteError(f"WebP holds at most {SIDE} pixels a side, not {max(picture.shape)}; write .jpg or .png")
     iio.imwrite(
         file,
-        np.ascontiguousarray(picture[:]),
+        contiguous(picture[:]),
         extension=".webp",
         plugin="pillow",
         quality=extras.quality,
