@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import functools
 import math
 import mmap
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -26,10 +28,28 @@ _free: collections.deque[mmap.mmap] = collections.deque()
 class _Lent:
     """What an array and its views hold on to for as long as one of them lives."""
 
-    def __init__(self, block: mmap.mmap, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-        address = np.frombuffer(block, np.uint8).ctypes.data
-        self.__array_interface__ = {"version": 3, "shape": shape, "typestr": dtype.str, "data": (address, False)}
-        weakref.finalize(self, _give_back, block).atexit = False
+    def __init__(
+        self, block: mmap.mmap, shape: tuple[int, ...], dtype: np.dtype[Any], give_back: Callable[[], None]
+    ) -> None:
+        bytes_ = np.frombuffer(block, np.uint8)
+        place = bytes_.ctypes.data, not bytes_.flags.writeable
+        self.__array_interface__ = {"version": 3, "shape": shape, "typestr": dtype.str, "data": place}
+        weakref.finalize(self, give_back).atexit = False
+
+
+def lent(block: mmap.mmap, shape: tuple[int, ...], dtype: np.dtype[Any], give_back: Callable[[], None]) -> NDArray[Any]:
+    """Return an array that lies at the start of a block.
+
+    Parameters
+    ----------
+    block : mmap
+        Large enough; the array is read-only if it is.
+    shape, dtype
+        Of the array.
+    give_back : callable
+        Called when neither the array nor a view of it is left. It keeps the block alive until then.
+    """
+    return np.asarray(_Lent(block, shape, dtype, give_back))
 
 
 def empty(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
@@ -41,7 +61,8 @@ def empty(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
     size = math.prod(shape) * kind.itemsize
     if not (_POSSIBLE and _LEAST <= size <= _MOST):
         return np.empty(shape, kind)
-    return np.asarray(_Lent(_fitting(size) or _new(size), shape, kind))
+    block = _fitting(size) or _new(size)
+    return lent(block, shape, kind, functools.partial(_give_back, block))
 
 
 def _fitting(size: int) -> mmap.mmap | None:

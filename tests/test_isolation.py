@@ -98,13 +98,6 @@ def test_options_reach_the_child(crop, threads):
     check_same(read_raw(LONG, crop=crop, isolate=True), read_raw(LONG, crop=crop))
 
 
-def test_pixels_are_not_copied():
-    data = read_isolated(LONG).frame.data
-    while isinstance(data, np.ndarray):
-        data = data.base
-    assert (type(data.obj) if isinstance(data, memoryview) else type(data)).__name__ == "mmap"
-
-
 @pytest.mark.parametrize("source", [SAMPLES / "README.md", "absent.nef", SAMPLES, "/dev/null", "\0"])
 def test_errors_are_those_of_read_raw(source):
     with pytest.raises(RawError) as expected:

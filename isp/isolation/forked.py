@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import errno
-import mmap
 import os
 import socket
 import subprocess
@@ -14,15 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from isp.frame import Outline, dtype_of
+from isp.frame import dtype_of
+from isp.isolation import shared
 from isp.isolation.child import longest
 from isp.isolation.messages import Answer, Ended, Request, Stopped, anonymous_file, fill, receive, send
 from isp.isolation.start import command, environment
 
 _PATIENCE = 15.0  # seconds beyond the child's own limit, which the kernel keeps
 _LAST_WORDS = 1.0  # seconds to end in
-_IN_MEMORY = hasattr(os, "memfd_create")
-_MAPPED = getattr(mmap, "MAP_SHARED", 0) | getattr(mmap, "MAP_POPULATE", 0)  # all pages at once
 
 
 class ServerGone(Exception):
@@ -56,10 +53,7 @@ class _Server:
                     if self.control.fileno() < 0:
                         raise EOFError
                     socket.send_fds(self.control, [b"."], [theirs.fileno()])
-                send(ours, request, [descriptor])
-                message, came = receive(ours)
-                outline = message.outline if isinstance(message, Answer) else None
-                return message, None if outline is None else _pixels(outline, ours, came)
+                return (_shared if shared.POSSIBLE else _streamed)(ours, request, descriptor)
             except (EOFError, ConnectionError) as error:
                 raise Stopped if self.stopped else ServerGone(self._last_words()) from error
 
@@ -89,20 +83,37 @@ class _Server:
         return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
 
-def _pixels(outline: Outline, connection: socket.socket, descriptors: list[int]) -> NDArray[Any]:
-    """Return the child's pixels: its own memory, or a copy where memory cannot be handed over."""
-    dtype = dtype_of(outline.space)
-    if not descriptors and _IN_MEMORY:
-        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))  # else there would be one
-    if not descriptors:
-        pixels = np.empty(outline.shape, dtype)
-        fill(pixels, connection.recv_into)
-        return pixels
+def _shared(
+    connection: socket.socket, request: Request, descriptor: int
+) -> tuple[Answer | Ended, NDArray[Any] | None]:  # fmt: skip
+    """Have a child answer that writes the pixels into memory which both have."""
+    memory = shared.take()
     try:
-        memory = mmap.mmap(descriptors[0], 0, flags=_MAPPED, prot=mmap.PROT_READ)
-    finally:
-        os.close(descriptors[0])
-    return np.frombuffer(memory, dtype).reshape(outline.shape)
+        send(connection, request, [descriptor, memory.descriptor()])
+        message, _ = receive(connection)
+        outline = message.outline if isinstance(message, Answer) else None
+        pixels = None if outline is None else memory.pixels(outline.shape, dtype_of(outline.space))
+    except BaseException:
+        memory.clear()  # the child may write into it still
+        shared.give_back(memory)
+        raise
+    if pixels is None:
+        shared.give_back(memory)
+    return message, pixels
+
+
+def _streamed(
+    connection: socket.socket, request: Request, descriptor: int
+) -> tuple[Answer | Ended, NDArray[Any] | None]:  # fmt: skip
+    """Have a child answer that sends the pixels behind it."""
+    send(connection, request, [descriptor])
+    message, _ = receive(connection)
+    outline = message.outline if isinstance(message, Answer) else None
+    if outline is None:
+        return message, None
+    pixels = np.empty(outline.shape, dtype_of(outline.space))
+    fill(pixels, connection.recv_into)
+    return message, pixels
 
 
 _lock = threading.Lock()
@@ -119,7 +130,7 @@ def ask(request: Request, descriptor: int) -> tuple[Answer | Ended, NDArray[Any]
     Answer or Ended
         How it went.
     ndarray or None
-        The pixels; read-only where they are the child's own memory.
+        The pixels; read-only where the child wrote them into memory that both have.
 
     Raises
     ------

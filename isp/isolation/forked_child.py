@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import NoReturn
 
 from isp.isolation import child
-from isp.isolation.messages import anonymous_file, receive, send, write_all
+from isp.isolation.messages import receive, send, write_all
 
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 _FIRST_TO_GO = b"800"  # when the machine has no memory left
@@ -63,15 +63,13 @@ def _serve(connection: socket.socket) -> None:
     request, descriptors = receive(connection)
     child.settle(request)
     signal.setitimer(signal.ITIMER_REAL, child.longest(request.size))  # the kernel ends this process then
-    with open(request.name, "rb", opener=lambda *_: descriptors[0]) as stream:  # tifffile asks a file for its name
+    file, *memory = descriptors
+    with open(request.name, "rb", opener=lambda *_: file) as stream:  # tifffile asks a file for its name
         answer, pixels = child.answer(request, stream)
-    if pixels is None:
-        send(connection, answer)
-        return
-    if hasattr(os, "memfd_create"):
-        with anonymous_file() as file:
-            write_all(file, pixels.data.cast("B"))
-            send(connection, answer, [file.fileno()])
-    else:
-        send(connection, answer)
+    if pixels is not None and memory:
+        with open(memory[0], "r+b", buffering=0) as shared:
+            shared.seek(0)  # others have written there
+            write_all(shared, pixels.data.cast("B"))
+    send(connection, answer)
+    if pixels is not None and not memory:
         connection.sendall(pixels.data.cast("B"))

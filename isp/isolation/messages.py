@@ -93,7 +93,7 @@ def receive(connection: socket.socket) -> tuple[Any, list[int]]:
     def take(count: int) -> bytes:
         content = bytearray()
         while len(content) < count:
-            part, came, _, _ = socket.recv_fds(connection, min(count - len(content), 1 << 20), 1, _CLOSE_ON_EXEC)
+            part, came, _, _ = socket.recv_fds(connection, min(count - len(content), 1 << 20), 2, _CLOSE_ON_EXEC)
             descriptors.extend(came)
             if not part:
                 break

@@ -19,8 +19,13 @@ def command(module: str) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    """Return the environment of such a process: one thread for each library that has threads of its own."""
-    return dict(os.environ) | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    """Return the environment of such a process.
+
+    One thread for each library that has threads of its own; and where glibc and the system can, memory in large pages,
+    for LibRaw's buffers are new in every child.
+    """
+    tunables = ":".join(filter(None, (os.environ.get("GLIBC_TUNABLES"), "glibc.malloc.hugetlb=1")))
+    return dict(os.environ) | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "GLIBC_TUNABLES": tunables}
 
 
 def _load_isp() -> None:
