@@ -66,9 +66,11 @@ if __name__ == "__main__":
         for _ in pool.imap_unordered(convert, pairs):
             pass
 """
+SIDE_BY_SIDE = 'python=$1 code=$2; shift 2; for pairs; do "$python" -c "$code" "$pairs" & done; wait'
 NOTE = (
     "Real raws, each under many names, to JPEG of quality 92. Isolation: a child decodes every file. "
-    "Times of whole processes, turn by turn; ratios to isp batch."
+    "Times of whole processes, turn by turn; ratios to isp batch. Side by side, one thread for every processor, and "
+    "nothing isolated, hashed or kept: no batch can be faster on this machine."
 )
 
 
@@ -116,8 +118,13 @@ def speed(raws: Sequence[Path], scratch: Path, turns: int) -> Table:
     out = scratch / "out"
     pairs = scratch / "pairs"
     pairs.write_text("".join(f"{raw}\t{out / raw.stem}.jpg\n" for raw in raws))
+    lines, shares = pairs.read_text().splitlines(keepends=True), []
+    for number_ in range(processors()):
+        shares.append(scratch / f"pairs{number_}")
+        shares[-1].write_text("".join(lines[number_ :: processors()]))
     (scratch / "spawn.py").write_text(SPAWN)
     python, source = sys.executable, str(raws[0].parent)
+    alone = ["env", "ISP_NUM_THREADS=1"]
 
     def entrant(name: str, words: list[str], against: str | None = OURS) -> Entrant:
         return Entrant(name, whole(words, out, len(raws)), against)
@@ -126,7 +133,8 @@ def speed(raws: Sequence[Path], scratch: Path, turns: int) -> Table:
         entrant(OURS, [python, "-m", "isp_cli.main", "batch", source, "-o", str(out), "-q"], None),
         entrant("isp batch without isolation", [python, "-c", IN_PROCESS, source, str(out)]),
         entrant("isp.convert_file, one after the other", [python, "-c", SERIAL, str(pairs)]),
-        entrant("the same with one thread", ["env", "ISP_NUM_THREADS=1", python, "-c", SERIAL, str(pairs)]),
+        entrant("the same with one thread", [*alone, python, "-c", SERIAL, str(pairs)]),
+        entrant("that side by side", [*alone, "sh", "-c", SIDE_BY_SIDE, "sh", python, SERIAL, *map(str, shares)]),
         entrant("rawpy LINEAR + imageio, spawned pool", [python, str(scratch / "spawn.py"), str(pairs)]),
     ]
     rows = compared(race(entrants, turns))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import logging
 import math
+import re
 from datetime import datetime
 from typing import Any, BinaryIO, NamedTuple
 
@@ -20,6 +21,7 @@ logger = logging.getLogger(__name__)
 
 Exif = dict[str, Any]
 _FIRST_YEAR = 1985  # no digital camera is older; 1970 and 1980 are clocks that were never set
+_TIME = re.compile(r"(\d{4}):( ?\d\d?):( ?\d\d?)\s+(\d\d?):( ?\d\d?):( ?\d\d?)", re.ASCII)
 _ISO_OVERFLOW = 65535  # EXIF's 16 bits when the speed is higher
 
 
@@ -165,13 +167,17 @@ def _iso(value: float | None) -> float | None:
 def _time(exif: Exif) -> str | None:
     for name in ("EXIF DateTimeOriginal", "Image DateTimeOriginal", "EXIF DateTimeDigitized", "Image DateTime"):
         text = _text(exif, name)
-        try:
-            stamp = datetime.strptime(text or "", "%Y:%m:%d %H:%M:%S")
-        except ValueError:
-            continue
-        if stamp.year >= _FIRST_YEAR:
+        if text and (found := _TIME.fullmatch(text)) and _was(*map(int, found.groups())):
             return text
     return None
+
+
+def _was(year: int, *rest: int) -> bool:
+    """Whether there was such a day and time since there are digital cameras."""
+    try:
+        return datetime(year, *rest).year >= _FIRST_YEAR  # type: ignore[arg-type]  # five integers
+    except ValueError:
+        return False
 
 
 def _gps(exif: Exif) -> Gps | None:

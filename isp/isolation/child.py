@@ -29,7 +29,7 @@ _SECONDS, _SECONDS_PER_BYTE = 10.0, 2e-6  # a slow decoder on a busy machine tak
 _MEMORY, _MEMORY_PER_PIXEL = 2 << 30, 24
 _COMPLAINTS = ("Corrupt JPEG data", "Premature end of JPEG")  # libjpeg's, which LibRaw does not hear
 _MOST_COMPLAINTS = 3
-_LOADED_LATE = ("exifread", "tifffile", "imagecodecs", "imagecodecs._jpeg8", "_strptime", "encodings.ascii", "resource")
+_LOADED_LATE = ("exifread", "tifffile", "imagecodecs", "imagecodecs._jpeg8", "encodings.ascii", "resource")
 
 
 def load() -> None:
