@@ -20,7 +20,7 @@ from isp.errors import PipelineError, StageError, WriteError, printable
 from isp.frame import Frame
 from isp.geometry import TURNED, contiguous, upright
 from isp.headerless import Layout, read_headerless
-from isp.image import FORMATS, SUFFIXES, Output, quantise, write_picture
+from isp.image import FORMATS, SUFFIXES, Output, upright_and_rounded, write_picture
 from isp.pipeline import Pipeline
 from isp.raw import MAX_PIXELS, read_raw
 from isp.recipe import default_pipeline
@@ -70,7 +70,7 @@ def picture(pipeline: Pipeline, frame: Frame, bit_depth: int) -> NDArray[Any]:
     pipeline.require_picture()
     if frame.meta.pixel_aspect == 1:
         return upright(pipeline.render(frame, bit_depth), frame.meta)
-    return quantise(upright(pipeline(frame).data, frame.meta), bit_depth)
+    return upright_and_rounded(pipeline(frame).data, frame.meta, bit_depth)
 
 
 def picture_by_rows(pipeline: Pipeline, frame: Frame, bit_depth: int) -> Picture:

@@ -16,6 +16,7 @@ from isp.encoders import COMPRESSIONS, Extras, encode_jpeg, encode_png, encode_t
 from isp.errors import ParameterError, WriteError, printable, require, require_choice
 from isp.frame import Frame, Meta, Space
 from isp.geometry import upright
+from isp.jit import kernel
 from isp.rendering import Picture
 from isp.threads import over_rows
 
@@ -25,7 +26,6 @@ _MISSING = {
     Space.MOSAIC: "it needs demosaicing, a colour matrix and a tone curve first",
     Space.CAMERA: "it needs a colour matrix and a tone curve first",
 }
-_BLOCK = 1 << 18  # values that are rounded at a time, so that they stay in the cache
 
 
 class Format(NamedTuple):
@@ -68,18 +68,26 @@ def quantise(image: NDArray[np.floating[Any]], bit_depth: int) -> NDArray[Any]:
     if bit_depth == 32:
         return np.ascontiguousarray(image, np.float32)
     result = np.empty(image.shape, _DTYPES[bit_depth])
-    over_rows(_round_rows, len(image), image, result)
+    if image.size:
+        rows = (each.reshape(len(image), -1) for each in (image, result))
+        over_rows(_round_rows, len(image), *rows, np.float32(2**bit_depth - 1))
     return result
 
 
-def _round_rows(first: int, last: int, image: NDArray[np.floating[Any]], result: NDArray[Any]) -> None:
-    rows = max(1, _BLOCK * len(image) // max(1, image.size))
-    for top in range(first, last, rows):
-        part = slice(top, min(top + rows, last))
-        block = np.fmin(np.fmax(image[part], np.float32(0)), np.float32(1))
-        block *= np.float32(np.iinfo(result.dtype).max)
-        block += np.float32(0.5)
-        result[part] = block  # the cast cuts the fraction off
+@kernel
+def _round_rows(first, last, image, out, most):  # type: ignore[no-untyped-def]
+    for y in range(first, last):
+        for x in range(image.shape[1]):
+            value = image[y, x]
+            value = min(value, np.float32(1)) if value > 0 else np.float32(0)  # NaN is not above 0
+            out[y, x] = value * most + np.float32(0.5)  # the cast cuts the fraction off
+
+
+def upright_and_rounded(image: NDArray[np.floating[Any]], meta: Meta, bit_depth: int) -> NDArray[Any]:
+    """Return the picture to look at, rounded once: before it is turned, a view then, but after interpolating pixels."""
+    if meta.pixel_aspect == 1:
+        return upright(quantise(image, bit_depth), meta)
+    return quantise(upright(image, meta), bit_depth)
 
 
 class Output(NamedTuple):
@@ -146,7 +154,7 @@ def write_image(frame: Frame, path: str | os.PathLike[str], **output: Any) -> Pa
     encoding = "linear" if frame.space is Space.LINEAR else frame.encoding
 
     def make(depth: int) -> NDArray[Any]:
-        return quantise(upright(frame.data, frame.meta), depth)
+        return upright_and_rounded(frame.data, frame.meta, depth)
 
     return write_picture(make, frame.meta, encoding, path, Output(**output))
 
