@@ -42,8 +42,7 @@ class Convolution:
         weight = np.ascontiguousarray(weight.transpose(0, 3, 1, 2, 4))
         bias = np.ascontiguousarray(np.pad(bias.reshape(outputs, places).T, ((0, 0), more[1])))
         self._weights, self._bias = weight.reshape(-1, layer.size, depth, channels), bias.reshape(-1, channels)
-        put = _added if layer.size == 1 else _rectified if layer.relu else _subtracted
-        self._kernel = _layer(self.pixels, vectors, layer.size, inputs, put)
+        self._kernel = _layer(self.pixels, vectors, layer.size, inputs, put(layer))
 
     def __call__(self, region: Region, source: Array, target: Array) -> None:
         """Make a region of the target: (height, width, channels), which may be the source."""
@@ -88,6 +87,11 @@ def _subtracted(row, target, y, left, right):  # type: ignore[no-untyped-def]
         values, place = row[0, x], target[y, x]
         for c in range(len(place)):
             place[c] -= values[c]
+
+
+def put(layer: Layer) -> Kernel:
+    """Return what puts a layer's results in place: ``(row, target, y, left, right)``, by blocks of channels."""
+    return _added if layer.size == 1 else _rectified if layer.relu else _subtracted
 
 
 @combination

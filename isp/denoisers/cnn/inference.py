@@ -8,16 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isp.denoisers.cnn.convolution import Convolution, Region, whole
-from isp.denoisers.cnn.network import Layer, reaches
+from isp.denoisers.cnn.network import TILE, Layer, reaches
+from isp.denoisers.cnn.winograd import TiledConvolution
 
 Array = NDArray[np.float32]
 
-MULTIPLE = 4  # pixels of the packed mosaic that all levels have
+MULTIPLE = TILE  # pixels of the packed mosaic that all levels have
 
 
 def context(network: tuple[Layer, ...]) -> int:
     """Return how many packed pixels around a tile its result depends on, rounded up to `MULTIPLE`."""
     return -(-reaches(network)[0] // MULTIPLE) * MULTIPLE
+
+
+def _made(layer: Layer, weight: Array, bias: Array) -> Convolution | TiledConvolution:
+    return (TiledConvolution if layer.tiled else Convolution)(layer, weight, bias)
 
 
 class Inference:
@@ -34,7 +39,7 @@ class Inference:
     def __init__(self, network: tuple[Layer, ...], weights: Mapping[str, Array]) -> None:
         self.context = context(network)
         self._layers = [
-            (layer, Convolution(layer, weights[f"{layer.name}.weight"], weights[f"{layer.name}.bias"]), reach)
+            (layer, _made(layer, weights[f"{layer.name}.weight"], weights[f"{layer.name}.bias"]), reach)
             for layer, reach in zip(network, reaches(network)[1:], strict=True)
         ]
         self._channels = [whole(layer.outputs) for layer in network if layer.name in ("inp", "d0", "d1")]

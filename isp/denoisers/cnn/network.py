@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 PLANES = 4  # R, Gr, Gb, B
+TILE = 4  # pixels a side, which some layers make at once
+_WIDE = 32  # channels from which on that is faster
 _REPEATED = ("e0", "e1", "m", "f1", "f0")
 
 
@@ -41,6 +43,11 @@ class Layer(NamedTuple):
     def shape(self) -> tuple[int, int, int, int]:
         """The shape of its weight."""
         return self.outputs, self.inputs, self.size, self.size
+
+    @property
+    def tiled(self) -> bool:
+        """Whether it is made in tiles: on the highest level alone are there whole ones everywhere."""
+        return self.size == 3 and self.inputs >= _WIDE and self.name.partition(".")[0] in ("e0", "f0", "out")
 
 
 def layers(widths: tuple[int, int, int], repeats: tuple[int, int, int, int, int]) -> tuple[Layer, ...]:
@@ -101,7 +108,9 @@ def multiply_adds(network: tuple[Layer, ...]) -> float:
 def reaches(network: tuple[Layer, ...]) -> tuple[int, ...]:
     """Return how far beyond a tile each layer's result is needed, in pixels of its level, then the input's.
 
-    The first entry is that of the input. A tile starts and ends at pixels that all levels have.
+    The first entry is that of the input. A tile of the mosaic starts and ends at pixels that all levels have, which are
+    `TILE` apart on the highest one; so an even reach beyond it on both sides leaves whole tiles of a layer's results,
+    the same ones wherever the mosaic is cut.
     """
     return tuple(_backward(network))[::-1]
 
@@ -110,6 +119,8 @@ def _backward(network: tuple[Layer, ...]) -> Iterator[int]:
     reach = 0
     added: list[int] = []  # how much of each level above its later half needs of its former
     for layer in reversed(network):
+        if layer.tiled:
+            reach += reach % 2
         yield reach
         if layer.size == 3:
             reach += 1
