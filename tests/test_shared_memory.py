@@ -98,6 +98,14 @@ def test_little_is_kept(monkeypatch) -> None:
     assert open_files() == before + 2 and len(memories._free) == memories._COUNT
 
 
+def test_less_than_was_told_is_an_error() -> None:
+    memory = memories.take()
+    os.write(memory.descriptor(), bytes(6))
+    with pytest.raises(EOFError):
+        memory.pixels((2, 2), np.uint16)
+    assert not memory.pixels((1, 3), np.uint16).any()
+
+
 def test_a_child_that_fails_leaves_nothing_behind() -> None:
     before = pixels(LARGE)
     del before

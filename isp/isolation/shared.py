@@ -52,10 +52,10 @@ class Memory:
         """
         kind = np.dtype(dtype)
         size = math.prod(shape) * kind.itemsize
+        if os.fstat(self.descriptor()).st_size < size:
+            raise EOFError
         if len(self) < size:
             self._mapping = mmap.mmap(self.descriptor(), 0, flags=_MAPPED, prot=mmap.PROT_READ)
-            if len(self) < size:
-                raise EOFError
         assert self._mapping is not None
         return lent(self._mapping, shape, kind, functools.partial(give_back, self, _free))
 

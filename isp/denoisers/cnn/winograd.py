@@ -23,7 +23,7 @@ Array = NDArray[np.float32]
 _AT_A_TIME = 24  # tiles: the caches hold them, and blocks of sums come out even
 _SIDE = TILE + 2  # of the values that a tile is made of
 _PLACES = _SIDE * _SIDE
-_OF_WEIGHTS = np.array(
+_OF_WEIGHTS = np.array(  # the paper's G
     ((1 / 4, 0, 0), (-1 / 6, -1 / 6, -1 / 6), (-1 / 6, 1 / 6, -1 / 6), (1 / 24, 1 / 12, 1 / 6),
      (1 / 24, -1 / 12, 1 / 6), (0, 0, 1))
 )  # fmt: skip
@@ -70,6 +70,7 @@ def _apart(inputs: int, outputs: int) -> tuple[int, int]:
 
 @kernel
 def _of_values(a, b, c, d, e, f):  # type: ignore[no-untyped-def]
+    """Transform six values in a line: the paper's Bᵀ."""
     even, odd = e - np.float32(4) * c, d - np.float32(4) * b
     least, more = e - c, np.float32(2) * (d - b)
     first = np.float32(4) * a - np.float32(5) * c + e
@@ -79,6 +80,7 @@ def _of_values(a, b, c, d, e, f):  # type: ignore[no-untyped-def]
 
 @kernel
 def _of_products(a, b, c, d, e, f):  # type: ignore[no-untyped-def]
+    """Make four results of six products in a line: the paper's Aᵀ."""
     near, near_odd, far, far_odd = b + c, b - c, d + e, d - e
     return (
         a + near + far,
