@@ -47,25 +47,27 @@ class TiledConvolution:
 
     def __call__(self, region: Region, source: Array, target: Array) -> None:
         """Make a region of the target, whose sides are multiples of `TILE`; the target may be the source."""
-        blocks, channels, inputs = len(self._bias), self._channels, self._inputs
-        of_tile, of_place = _apart(inputs, blocks * channels)
-        sizes = _SIDE * _line(inputs), _AT_A_TIME * of_tile, _PLACES * of_place, TILE * _SIDE * channels
+        blocks, channels, inputs, outputs = len(self._bias), self._channels, self._inputs, self._bias.size
+        sizes = _SIDE * _line(inputs), _AT_A_TIME * _tile(inputs), _PLACES * _place(outputs), TILE * _SIDE * channels
         between = (np.empty(size, np.float32) for size in sizes)
         rows = np.empty((2, TILE, blocks, region.right, channels), np.float32)
         self._kernel(*region, source, self._weights, self._nothing, self._bias, *between, rows, target)
 
 
+# How far apart things lie: lines of pixels around some tiles, the values of two tiles, the products of two places. The
+# latter a vector more than they take, or they would lie a power of two apart, for which a cache has few places.
+
+
 def _line(inputs: int) -> int:
-    """Return how many values a line of pixels around some tiles has."""
     return (TILE * _AT_A_TIME + 2) * inputs
 
 
-def _apart(inputs: int, outputs: int) -> tuple[int, int]:
-    """Return how far apart the values of two tiles lie, and the products of two places.
+def _tile(inputs: int) -> int:
+    return _PLACES * inputs + LANES
 
-    A vector more than they take, or they would lie a power of two apart, for which a cache has few places.
-    """
-    return _PLACES * inputs + LANES, _AT_A_TIME * outputs + LANES
+
+def _place(outputs: int) -> int:
+    return _AT_A_TIME * outputs + LANES
 
 
 @kernel
@@ -90,19 +92,16 @@ def _of_products(a, b, c, d, e, f):  # type: ignore[no-untyped-def]
     )
 
 
-@combination
-def _layer(pixels: int, vectors: int, inputs: int, blocks: int, put: Kernel) -> Kernel:
-    """Return the kernel of a layer: four rows of the target at a time, by so many tiles.
+# What lies constants apart, LLVM makes loops over vectors of, so the arrays between are lines of single values.
 
-    What lies constants apart, LLVM makes loops over vectors of, so the arrays between are lines of single values.
-    """
-    channels, of_line, (of_tile, of_place) = vectors * LANES, _line(inputs), _apart(inputs, blocks * vectors * LANES)
-    of_block = _AT_A_TIME * channels
-    sums: Any = Sums(pixels, vectors, 1, inputs, of_tile)
+
+@combination
+def _spread(inputs: int) -> Kernel:
+    """Return what transforms the values around some tiles: along the columns, then along the rows."""
+    of_line, of_tile = _line(inputs), _tile(inputs)
 
     @kernel
     def spread(source, y, x, count, lines, values):  # type: ignore[no-untyped-def]
-        """Transform what lies around some tiles: along the columns, then along the rows."""
         end = x + TILE * count + 2
         a, b, c = source[y, x:end].reshape(-1), source[y + 1, x:end].reshape(-1), source[y + 2, x:end].reshape(-1)
         d, e, f = source[y + 3, x:end].reshape(-1), source[y + 4, x:end].reshape(-1), source[y + 5, x:end].reshape(-1)
@@ -124,10 +123,17 @@ def _layer(pixels: int, vectors: int, inputs: int, blocks: int, put: Kernel) -> 
                         given[3 * inputs + k], given[4 * inputs + k], given[5 * inputs + k],
                     )  # fmt: skip
 
+    return spread
+
+
+@combination
+def _gather(channels: int, blocks: int) -> Kernel:
+    """Return what transforms the products of some tiles: along the columns, then along the rows; and adds the bias."""
+    of_block, of_place = _AT_A_TIME * channels, _place(blocks * channels)
+    of_line = _SIDE * of_place
+
     @kernel
     def gather(products, bias, x, count, columns, rows):  # type: ignore[no-untyped-def]
-        """Transform the products of some tiles: along the columns, then along the rows; and add the bias."""
-        of_line = _SIDE * of_place
         for part in range(blocks):
             more = bias[part]
             for tile in range(count):
@@ -152,6 +158,17 @@ def _layer(pixels: int, vectors: int, inputs: int, blocks: int, put: Kernel) -> 
                         )  # fmt: skip
                         made[k], made[channels + k] = first + more[k], second + more[k]
                         made[2 * channels + k], made[3 * channels + k] = third + more[k], fourth + more[k]
+
+    return gather
+
+
+@combination
+def _layer(pixels: int, vectors: int, inputs: int, blocks: int, put: Kernel) -> Kernel:
+    """Return the kernel of a layer: four rows of the target at a time, by so many tiles."""
+    channels = vectors * LANES
+    of_tile, of_block, of_place = _tile(inputs), _AT_A_TIME * channels, _place(blocks * channels)
+    spread, gather = _spread(inputs), _gather(channels, blocks)
+    sums: Any = Sums(pixels, vectors, 1, inputs, of_tile)
 
     @kernel
     def layer(  # type: ignore[no-untyped-def]
