@@ -80,6 +80,20 @@ def test_the_network_is_what_plain_numpy_makes_of_it(network, size):
     np.testing.assert_allclose(inner(result, inference.context), inner(expected, inference.context), atol=EQUAL)
 
 
+@pytest.mark.parametrize("network", NETWORKS)
+@given(less=st.tuples(st.integers(0, 3), st.integers(0, 3)))
+@settings(deadline=None, max_examples=8)
+def test_sides_may_have_any_length(network, less):
+    inference = Inference(network, random_arrays(network))
+    packed = planes(4, 2 * inference.context + 8, 2 * inference.context + 20)
+    cut = packed[: packed.shape[0] - less[0], : packed.shape[1] - less[1]]
+    result, context = inference(cut), inference.context
+    there = tuple(slice(context, side - context) for side in cut.shape[:2])
+    np.testing.assert_array_equal(result[there], inference(packed)[there])
+    result[there] = cut[there]
+    np.testing.assert_array_equal(result, cut)
+
+
 def test_the_network_is_torchs():
     torch = pytest.importorskip("torch", reason="torch is not installed")
     from torch.nn.functional import conv2d, pixel_shuffle, relu

@@ -48,12 +48,12 @@ class Inference:
     def __call__(self, packed: Array) -> Array:
         """Return a scaled and stabilised mosaic of four planes, (height, width, 4), without its noise.
 
-        Both sides are multiples of `MULTIPLE`. The outermost `context` pixels on every side stay as they are.
+        The outermost `context` pixels on every side stay as they are.
         """
-        height, width, planes = packed.shape
+        height, width = (-(-side // MULTIPLE) * MULTIPLE for side in packed.shape[:2])
         wide = max(width, self._narrowest)  # blocks of sums may reach beyond a narrow region
-        result = np.zeros((height, wide, planes), np.float32)
-        result[:, :width] = packed
+        result = np.zeros((height, wide, packed.shape[2]), np.float32)
+        result[: packed.shape[0], : packed.shape[1]] = packed
         levels = [
             np.empty((height >> level, wide >> level, channels), np.float32)
             for level, channels in enumerate(self._channels)
@@ -67,4 +67,7 @@ class Inference:
             region = Region(margin, (height >> where) - margin, margin, (width >> where) - margin)
             convolution(region, source, target)
             source = target
-        return np.ascontiguousarray(result[:, :width])
+        clean = packed.copy()
+        inner = tuple(slice(self.context, side - self.context) for side in packed.shape[:2])
+        clean[inner] = result[inner]
+        return clean
