@@ -15,7 +15,7 @@ from isp.atomic import atomic_file, check_target
 from isp.encoders import COMPRESSIONS, Extras, encode_jpeg, encode_png, encode_tiff, encode_webp
 from isp.errors import ParameterError, WriteError, printable, require, require_choice
 from isp.frame import Frame, Meta, Space
-from isp.geometry import upright
+from isp.geometry import orient, scaled_crop, square_pixels
 from isp.jit import kernel
 from isp.rendering import Picture
 from isp.threads import over_rows
@@ -84,10 +84,9 @@ def _round_rows(first, last, image, out, most):  # type: ignore[no-untyped-def]
 
 
 def upright_and_rounded(image: NDArray[np.floating[Any]], meta: Meta, bit_depth: int) -> NDArray[Any]:
-    """Return the picture to look at, rounded once: before it is turned, a view then, but after interpolating pixels."""
-    if meta.pixel_aspect == 1:
-        return upright(quantise(image, bit_depth), meta)
-    return quantise(upright(image, meta), bit_depth)
+    """Return what `geometry.upright` does, rounded once: before it is turned, while its rows still lie in order."""
+    cut = image[scaled_crop(meta, image.shape[:2]).slices]
+    return orient(quantise(square_pixels(cut, meta.pixel_aspect), bit_depth), meta.orientation)
 
 
 class Output(NamedTuple):

@@ -32,7 +32,14 @@ NETWORKS = (
     layers((16, 80, 16), (0, 1, 0, 0, 1)),
     layers((20, 24, 50), (1, 0, 2, 1, 0)),  # widths that are no whole vectors
 )
-EQUAL = 1e-4  # in what an engine of our own and another one make of planes whose values are some units
+EQUAL = 1e-4  # to another engine, of planes whose values are some units: see test_winograd for what tiles may add
+
+
+def equal(network):
+    """How near the kernels come: what is not made in tiles is summed as others do."""
+    return EQUAL if any(layer.tiled for layer in network) else 2e-5
+
+
 seeds = st.integers(0, 2**32 - 1)
 
 
@@ -77,7 +84,8 @@ def test_the_network_is_what_plain_numpy_makes_of_it(network, size):
     expected = packed - naive.unet(packed.transpose(2, 0, 1).astype(float), arrays).transpose(1, 2, 0)
     kept, result = packed.copy(), inference(packed)
     np.testing.assert_array_equal(packed, kept)
-    np.testing.assert_allclose(inner(result, inference.context), inner(expected, inference.context), atol=EQUAL)
+    context = inference.context
+    np.testing.assert_allclose(inner(result, context), inner(expected, context), atol=equal(network))
 
 
 @pytest.mark.parametrize("network", NETWORKS)
@@ -111,9 +119,8 @@ def test_the_network_is_torchs():
         at = relu(at) if layer.relu else at
         at = pixel_shuffle(at, 2) + held.pop() if layer.size == 1 else at
     expected = packed - at[0].numpy().transpose(1, 2, 0)
-    np.testing.assert_allclose(
-        inner(inference(packed), inference.context), inner(expected, inference.context), atol=EQUAL
-    )
+    context = inference.context
+    np.testing.assert_allclose(inner(inference(packed), context), inner(expected, context), atol=equal(network))
 
 
 @pytest.mark.parametrize("network", NETWORKS)

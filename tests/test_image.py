@@ -8,7 +8,7 @@ from pathlib import Path
 import imageio.v3 as iio
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isp.errors import ParameterError, StorageError, WriteError
@@ -21,6 +21,7 @@ from .pictures import expected, meta, opencv, picture, tiff_profile
 ROOT = Path(__file__).parent.parent
 
 
+@settings(deadline=None)  # it compiles
 @given(st.integers(1, 64), st.integers(1, 64), st.sampled_from([8, 16]), st.data())
 def test_rounding_is_the_formula(height, width, bits, data):
     shape = (height, width, 3)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from isp.denoisers.cnn.convolution import Region
+from isp.denoisers.cnn.convolution import Region, whole
 from isp.denoisers.cnn.network import TILE, Layer
 from isp.denoisers.cnn.winograd import TiledConvolution
 
@@ -18,7 +18,7 @@ VALUES = np.array(
 )  # fmt: skip
 WEIGHTS = np.array(((6, 0, 0), (-4, -4, -4), (-4, 4, -4), (1, 2, 4), (1, -2, 4), (0, 0, 24))) / 24
 PRODUCTS = np.array(((1, 1, 1, 1, 1, 0), (0, 1, -1, 2, -2, 0), (0, 1, 1, 4, 4, 0), (0, 1, -1, 8, -8, 1)))
-ROUNDINGS = 30  # of a result, one after the other, besides those of its sum over the inputs
+ROUNDINGS = 30  # at most, of a result: 8 of values, 10 of products, and what weights, relu, bias and stores add
 FLOAT = 2.0**-24
 
 
@@ -33,10 +33,6 @@ def made(layer, weight, bias, source, region, target=None):
     target = np.full((*source.shape[:2], whole(layer.outputs)), np.nan, np.float32) if target is None else target
     TiledConvolution(layer, weight, bias)(region, filled(source), target)
     return target[region.top : region.bottom, region.left : region.right]
-
-
-def whole(channels):
-    return -(-channels // 16) * 16
 
 
 def filled(source):
