@@ -23,8 +23,8 @@ INPUT_SCALE = 0.1  # of stabilised values, which reach some hundreds, into what 
 class Shape(NamedTuple):
     """Channels at the three resolutions, and 3×3 convolutions at the five places between their changes."""
 
-    widths: tuple[int, int, int] = (64, 32, 32)
-    depths: tuple[int, int, int, int, int] = (1, 2, 2, 2, 1)
+    widths: tuple[int, int, int] = (96, 48, 48)
+    depths: tuple[int, int, int, int, int] = (1, 2, 4, 2, 1)
 
 
 USUAL = Shape()

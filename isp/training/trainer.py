@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from isp.atomic import atomic_file
 from isp.errors import TrainingError, printable
 from isp.training.network import Network, Shape
+from isp.training.optimiser import Optimiser
 
 WARM_UP = 200  # steps
 AVERAGE = 0.999  # of the weights of the steps before, in every step
 REPORTS = 100  # steps between two of them
-_CLIP = 1.0  # of the gradient's norm
 
 Tensors = tuple[Tensor, ...]
 Patches = Callable[[int], Any]  # the arrays of a step
@@ -92,7 +92,7 @@ class _State:
         if initial is not None:
             network.load_state_dict(initial)
         self.network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.optimizer = torch.optim.AdamW(network.parameters(), lr=plan.learning_rate, weight_decay=1e-4)
+        self.optimiser = Optimiser(self.network)
         self.average = {name: value.clone() for name, value in network.state_dict().items()}
         self.best: dict[str, Tensor] = {}
         self.best_psnr = -math.inf
@@ -101,7 +101,7 @@ class _State:
     def save(self, path: Path, plan: Plan) -> None:
         content = {
             "plan": repr(plan), "step": self.step, "network": self.network.state_dict(), "average": self.average,
-            "optimizer": self.optimizer.state_dict(), "best": self.best, "best_psnr": self.best_psnr,
+            "optimiser": self.optimiser.state_dict(), "best": self.best, "best_psnr": self.best_psnr,
         }  # fmt: skip
         with atomic_file(path, overwrite=True) as file:
             torch.save(content, file)
@@ -111,13 +111,13 @@ class _State:
             content = torch.load(path, map_location=next(self.network.parameters()).device, weights_only=True)
         except Exception as error:  # torch has no one kind of error for this
             raise TrainingError(f"{printable(path)}: not a checkpoint; remove it to begin anew") from error
-        if content["plan"] != repr(plan):
+        if content["plan"] != repr(plan) or "optimiser" not in content:
             raise TrainingError(
                 f"{printable(path)}: a checkpoint of another training ({content['plan']}, now {plan}); "
                 "give the same data and options to go on, or remove it to begin anew"
             )
         self.network.load_state_dict(content["network"])
-        self.optimizer.load_state_dict(content["optimizer"])
+        self.optimiser.load_state_dict(content["optimiser"])
         self.average, self.best = content["average"], content["best"]
         self.best_psnr, self.step = content["best_psnr"], content["step"]
 
@@ -149,7 +149,7 @@ def train(
     state = _State(plan, device, initial)
     if checkpoint.exists():
         state.load(checkpoint, plan)
-    network, parameters = state.network, list(state.network.parameters())
+    network = state.network
     network.low_precision = _has_bfloat16(device)
     pace, losses = _Pace(plan.steps, state.step), []
     with ThreadPoolExecutor(1) as ahead:  # the patches of the next step are made meanwhile
@@ -158,13 +158,8 @@ def train(
             arrays = coming.result()
             coming = ahead.submit(patches, state.step + 1)
             tensors = tuple(torch.from_numpy(array).to(device) for array in arrays)
-            for group in state.optimizer.param_groups:
-                group["lr"] = _learning_rate(plan, state.step)
             loss = objective(network, tensors, state.step / plan.steps)
-            state.optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            nn.utils.clip_grad_norm_(parameters, _CLIP)
-            state.optimizer.step()
+            state.optimiser.step(loss, _learning_rate(plan, state.step))
             state.step += 1
             _follow(state)
             losses.append(loss.item())
