@@ -204,6 +204,28 @@ class TestWithTorch:
         reports = self.train(folder, tmp_path / "w.npz", 400, 16, validate_every=400)
         assert reports[-1].loss < 0.6  # mean squares: doing nothing leaves the noise, whose variance is 1
 
+    def test_kernels_move_as_far_in_every_direction_of_their_gradient(self, _torch: Any) -> None:
+        from isp.training.network import Network, Shape
+        from isp.training.optimiser import Optimiser
+
+        _torch.manual_seed(0)
+        network = Network(Shape((8, 8, 8), (1, 1, 1, 1, 1))).to(memory_format=_torch.channels_last)
+        _torch.nn.init.normal_(network.out.weight)
+        before = {name: value.detach().clone() for name, value in network.named_parameters()}
+        rate = 1e-3
+        Optimiser(network).step(network(_torch.randn(2, 4, 32, 32)).square().mean(), rate)
+        for name, value in network.named_parameters():
+            gradient, moved = (each.detach().numpy() for each in (value.grad, value - before[name]))
+            if value.ndim == 1:  # AdamW's first step: by the learning rate against the sign, and decay
+                np.testing.assert_allclose(moved, -rate * np.sign(gradient), atol=rate * 1e-3)
+                continue
+            gradient, moved = (each.reshape(len(each), -1) for each in (gradient, moved))
+            left, sizes, right = np.linalg.svd(gradient, full_matrices=False)
+            along = -(left.T @ moved @ right.T) / (rate * 0.2 * max(moved.shape) ** 0.5)
+            clear = sizes > 0.02 * sizes[0]  # five iterations raise what is less by too little
+            assert 0.5 < np.diag(along)[clear].min() and np.diag(along).max() < 1.3, name
+            assert np.abs(along - np.diag(np.diag(along))).max() < 0.1, name  # computed in bfloat16
+
     def test_a_checkpoint_of_another_training_is_refused(self, folder: Path, tmp_path: Path) -> None:
         self.train(folder, tmp_path / "w.npz", 2)
         with pytest.raises(TrainingError, match=r"w\.npz\.checkpoint: a checkpoint of another training"):
