@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from isp import Denoise
 from isp.denoisers.cnn import Cnn, trained
 from isp.denoisers.cnn.denoiser import taken
-from isp.denoisers.cnn.inference import MULTIPLE, Inference
-from isp.denoisers.cnn.network import TILE, from_shapes, layers, reaches
+from isp.denoisers.cnn.inference import Inference
+from isp.denoisers.cnn.network import MULTIPLE, TILE, from_shapes, layers, reaches
 from isp.denoisers.host import denoised
 from isp.errors import DenoiserError, ParameterError
 from isp.noise import NoiseModel
@@ -96,8 +96,8 @@ def test_sides_may_have_any_length(network, less):
     packed = planes(4, 2 * inference.context + 8, 2 * inference.context + 20)
     cut = packed[: packed.shape[0] - less[0], : packed.shape[1] - less[1]]
     result, context = inference(cut), inference.context
-    there = tuple(slice(context, side - context) for side in cut.shape[:2])
-    np.testing.assert_array_equal(result[there], inference(packed)[there])
+    there = tuple(slice(context, side - context) for side in cut.shape[:2])  # tiles at its ends see beyond, by rounding
+    np.testing.assert_allclose(result[there], inference(packed)[there], atol=equal(network))
     result[there] = cut[there]
     np.testing.assert_array_equal(result, cut)
 

@@ -12,8 +12,9 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from isp.denoisers.cnn.inference import MULTIPLE, Inference, context
+from isp.denoisers.cnn.inference import Inference, context
 from isp.denoisers.cnn.mosaic import of_planes, pack, unpack
+from isp.denoisers.cnn.network import MULTIPLE
 from isp.denoisers.cnn.trained import Trained, load
 from isp.errors import require, require_choice
 from isp.noise import NoiseModel

@@ -8,12 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isp.denoisers.cnn.convolution import Convolution, Region, whole
-from isp.denoisers.cnn.network import TILE, Layer, reaches
+from isp.denoisers.cnn.network import MULTIPLE, Layer, reaches
 from isp.denoisers.cnn.winograd import TiledConvolution
 
 Array = NDArray[np.float32]
-
-MULTIPLE = TILE  # pixels of the packed mosaic that all levels have
 
 
 def context(network: tuple[Layer, ...]) -> int:

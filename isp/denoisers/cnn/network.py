@@ -14,6 +14,7 @@ from typing import NamedTuple
 PLANES = 4  # R, Gr, Gb, B
 TILE = 4  # pixels a side, which some layers make at once
 _WIDE = 32  # channels from which on that is faster
+MULTIPLE = 2 * TILE  # pixels of the packed mosaic that all levels have: whole tiles on the two highest ones
 _REPEATED = ("e0", "e1", "m", "f1", "f0")
 
 
@@ -46,8 +47,8 @@ class Layer(NamedTuple):
 
     @property
     def tiled(self) -> bool:
-        """Whether it is made in tiles: on the highest level alone are there whole ones everywhere."""
-        return self.size == 3 and self.inputs >= _WIDE and self.name.partition(".")[0] in ("e0", "f0", "out")
+        """Whether it is made in tiles: on the two highest levels there are whole ones everywhere."""
+        return self.size == 3 and self.inputs >= _WIDE and self.name.partition(".")[0] != "m"
 
 
 def layers(widths: tuple[int, int, int], repeats: tuple[int, int, int, int, int]) -> tuple[Layer, ...]:
@@ -108,9 +109,9 @@ def multiply_adds(network: tuple[Layer, ...]) -> float:
 def reaches(network: tuple[Layer, ...]) -> tuple[int, ...]:
     """Return how far beyond a tile each layer's result is needed, in pixels of its level, then the input's.
 
-    The first entry is that of the input. A tile of the mosaic starts and ends at pixels that all levels have, which are
-    `TILE` apart on the highest one; so an even reach beyond it on both sides leaves whole tiles of a layer's results,
-    the same ones wherever the mosaic is cut.
+    The first entry is that of the input. A tile of the mosaic starts and ends at multiples of `MULTIPLE`, so of `TILE`
+    on the two highest levels; an even reach beyond it on both sides leaves whole tiles of a layer's results, the same
+    ones wherever the mosaic is cut.
     """
     return tuple(_backward(network))[::-1]
 
