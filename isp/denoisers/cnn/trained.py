@@ -20,7 +20,7 @@ from isp.errors import DenoiserError, printable
 Array = NDArray[np.float32]
 
 SHIPPED = Path(__file__).with_name("cnn.npz")
-SHA256 = "f985f5c5d538c826baca4bd029b09df289991a277e5f47b367ac279731a761ab"
+SHA256 = "67c5f771d6e912a3a3061ec78da949949539b639222deb447e5c6e2994f4239a"
 
 _UNREADABLE = (  # what NumPy and zipfile raise where a file is something else, or damaged
     ValueError, KeyError, TypeError, AttributeError, EOFError, OSError, RuntimeError, MemoryError, OverflowError,
