@@ -32,6 +32,8 @@ _GREY, _FADE = 0.18, (4e-7, 9e-6)
 _TEXTURE = 6e-6
 
 
+_TILE = 640  # sites a side: a thread needs some 70 MB for its channels
+
 _TURNS = (0, 2, 1, 3)  # quarters, counter-clockwise
 _CELLS = ((0, 0), (1, 0), (1, 1), (0, 1))  # where the first RGGB of a mosaic begins that is turned so
 
@@ -86,6 +88,11 @@ class Cnn:
     def halo(self) -> int:
         """Sites around a tile that its result depends on; a turned tile begins a site further in."""
         return 2 * (context(self._trained.network) + (self.turns > 1))
+
+    @property
+    def tile(self) -> int:
+        """Sites a side of the tiles that suit it: wide enough for its halo, and of less memory than that asks for."""
+        return _TILE
 
     def with_weights(self, path: str, /) -> Cnn:
         """Return one with the weights of a file."""
