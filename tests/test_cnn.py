@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from isp import Denoise
 from isp.denoisers.cnn import Cnn, trained
-from isp.denoisers.cnn.denoiser import taken
+from isp.denoisers.cnn.denoiser import taken, without_texture
 from isp.denoisers.cnn.inference import Inference
 from isp.denoisers.cnn.network import MULTIPLE, TILE, from_shapes, layers, reaches
 from isp.denoisers.host import denoised
@@ -218,6 +218,16 @@ def test_even_surfaces_keep_their_level_and_the_greens_theirs(level, shot, read)
     change = denoised(noisy, Cnn(), NoiseModel((shot,) * 3, (read,) * 3)) - noisy
     red, *greens, blue = (change[y::2, x::2].mean(dtype=np.float64) / level for y, x in np.ndindex(2, 2))
     assert max(map(abs, (red, *greens, blue))) < 0.003 and abs(greens[0] - greens[1]) < 0.001
+
+
+@pytest.mark.parametrize("shot", [4e-5, 1e-4, 1e-3])
+def test_of_what_an_estimate_says_a_share_is_left_to_texture(own, shot):
+    image, known = mosaic(9, 2 * own.halo + 16, 2 * own.halo + 32), NoiseModel((shot,) * 3, (0.0,) * 3)
+    estimated = dataclasses.replace(known, estimated=True)
+    plain = own(image, without_texture(estimated))
+    share = 1 - 2e-6 / (0.18 * shot - 6e-6)  # of mid-grey's variance, less what is taken for texture in any case
+    expected = np.where(plain == image, image, image + max(share, 0) * (plain - image))
+    np.testing.assert_allclose(own(image, estimated), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_more_is_taken_as_noise_grows_smoothly():

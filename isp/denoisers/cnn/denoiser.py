@@ -31,6 +31,10 @@ _GREY, _FADE = 0.18, (4e-7, 9e-6)
 # What an estimate takes for noise at mid-grey in usual photographs without any: their finest texture.
 _TEXTURE = 6e-6
 
+# And what may be texture still in what is left of an estimate. That share of the network's result is not taken: where
+# the estimate is right little is lost by it, where it is not more is gained.
+_DOUBT = 2e-6
+
 
 _TILE = 640  # sites a side: a thread needs some 70 MB for its channels
 
@@ -124,8 +128,11 @@ class Cnn:
     def __call__(self, image: Array, noise: NoiseModel, /) -> Array:
         """Return a tile without its noise; its outermost `halo` sites are context and stay as they are."""
         result = image.copy()
-        noise = without_texture(noise) if noise.estimated else noise
-        share = of_planes(*(taken(noise.shot[c], noise.read[c]) for c in range(3)))
+        share = np.ones(4, np.float32)
+        if noise.estimated:
+            noise = without_texture(noise)
+            share *= of_planes(*(trusted(noise.shot[c], noise.read[c]) for c in range(3)))
+        share *= of_planes(*(taken(noise.shot[c], noise.read[c]) for c in range(3)))
         inner = slice(self.halo, -self.halo), slice(self.halo, -self.halo)
         if share.any() and result[inner].size:
             shot = of_planes(*noise.shot)
@@ -156,6 +163,11 @@ def without_texture(noise: NoiseModel) -> NoiseModel:
     return NoiseModel(
         (shot[0] * red, shot[1] * green, shot[2] * blue), (read[0] * red, read[1] * green, read[2] * blue)
     )
+
+
+def trusted(shot: float, read: float) -> float:
+    """Return the share of estimated noise that is no texture, at mid-grey, of what `without_texture` left."""
+    return 1 - _DOUBT / max(_GREY * shot + read, _DOUBT)
 
 
 def taken(shot: float, read: float) -> float:
