@@ -31,8 +31,8 @@ _GREY, _FADE = 0.18, (4e-7, 9e-6)
 # What an estimate takes for noise at mid-grey in usual photographs without any: their finest texture.
 _TEXTURE = 6e-6
 
-# And what may be texture still in what is left of an estimate. That share of the network's result is not taken: where
-# the estimate is right little is lost by it, where it is not more is gained.
+# How far off that may be still. That share of the network's result is not taken: where the estimate is right little is
+# lost by it, where it is not more is gained.
 _DOUBT = 2e-6
 
 
@@ -130,8 +130,8 @@ class Cnn:
         result = image.copy()
         share = np.ones(4, np.float32)
         if noise.estimated:
-            noise = without_texture(noise)
             share *= of_planes(*(trusted(noise.shot[c], noise.read[c]) for c in range(3)))
+            noise = without_texture(noise)
         share *= of_planes(*(taken(noise.shot[c], noise.read[c]) for c in range(3)))
         inner = slice(self.halo, -self.halo), slice(self.halo, -self.halo)
         if share.any() and result[inner].size:
@@ -166,7 +166,7 @@ def without_texture(noise: NoiseModel) -> NoiseModel:
 
 
 def trusted(shot: float, read: float) -> float:
-    """Return the share of estimated noise that is no texture, at mid-grey, of what `without_texture` left."""
+    """Return the share of the network's result that is taken where the noise is an estimate."""
     return 1 - _DOUBT / max(_GREY * shot + read, _DOUBT)
 
 
