@@ -2,7 +2,7 @@
 
     python -m benchmarks.cnn [MEGAPIXELS [TURNS]]
 
-The product is NumPy's, in float32, shaped as the widest layer's: 4096 pixels of 3 × 3 × 64 values to 64 channels; and a
+The product is NumPy's, in float32, shaped as the widest layer's: 4096 pixels of 3 × 3 × 96 values to 96 channels; and a
 square one, at which libraries are fastest. With two threads, each computes half, in BLAS of one thread. The network's
 multiply-adds are those of the frame in all its turns as its layers are defined: without what tiles compute twice, and
 with those that Winograd's algorithm saves. ONNX Runtime takes part where it is installed. Peak memory is what a run has
@@ -35,7 +35,7 @@ from isp.noise import NoiseModel
 from isp.threads import VARIABLE, over_items
 
 NOISE = NoiseModel((1e-3,) * 3, (1e-5,) * 3)
-SHAPES = {"as a layer": (4096, 576, 64), "square": (1024, 1024, 1024)}
+SHAPES = {"as a layer": (4096, 864, 96), "square": (1024, 1024, 1024)}
 
 
 def main(megapixels: float = 24, turns: int = 3) -> None:
