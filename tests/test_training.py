@@ -234,6 +234,14 @@ class TestWithTorch:
         with pytest.raises(TrainingError, match="not a checkpoint; remove it"):
             self.train(folder, tmp_path / "w.npz", 3)
 
+    def test_a_checkpoint_of_an_earlier_version_is_refused(self, folder: Path, tmp_path: Path, _torch: Any) -> None:
+        self.train(folder, tmp_path / "w.npz", 2)
+        content = _torch.load(tmp_path / "w.npz.checkpoint", weights_only=True)
+        content["optimizer"] = content.pop("optimiser")
+        _torch.save(content, tmp_path / "w.npz.checkpoint")
+        with pytest.raises(TrainingError, match=r"w\.npz\.checkpoint: a checkpoint of an earlier version; remove it"):
+            self.train(folder, tmp_path / "w.npz", 2)
+
     def test_weights_do_in_numpy_what_they_do_in_torch(self, folder: Path, tmp_path: Path, _torch: Any) -> None:
         from isp.denoisers.cnn import Cnn
         from isp.stabilise import stabilise, unstabilise

@@ -26,7 +26,7 @@ class Optimiser:
     Muon (Jordan et al., Muon: An optimizer for hidden layers in neural networks, 2024) makes a kernel's update as large
     in every direction as in its largest, so that directions that single gradients hardly show are learnt as well; with
     the root mean square of AdamW's updates (Liu et al., Muon is Scalable for LLM Training, 2025), one learning rate
-    suits both. A network comes as far as with AdamW alone in a fraction of the steps.
+    suits both.
 
     Parameters
     ----------

@@ -111,7 +111,9 @@ class _State:
             content = torch.load(path, map_location=next(self.network.parameters()).device, weights_only=True)
         except Exception as error:  # torch has no one kind of error for this
             raise TrainingError(f"{printable(path)}: not a checkpoint; remove it to begin anew") from error
-        if content["plan"] != repr(plan) or "optimiser" not in content:
+        if "optimiser" not in content:
+            raise TrainingError(f"{printable(path)}: a checkpoint of an earlier version; remove it to begin anew")
+        if content["plan"] != repr(plan):
             raise TrainingError(
                 f"{printable(path)}: a checkpoint of another training ({content['plan']}, now {plan}); "
                 "give the same data and options to go on, or remove it to begin anew"

@@ -35,7 +35,6 @@ _TEXTURE = 6e-6
 # lost by it, where it is not more is gained.
 _DOUBT = 2e-6
 
-
 _TILE = 640  # sites a side: a thread needs some 70 MB for its channels
 
 _TURNS = (0, 2, 1, 3)  # quarters, counter-clockwise
