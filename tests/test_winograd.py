@@ -96,9 +96,15 @@ def test_cuts_leave_every_bit(down, across, rows, columns, start):
     np.testing.assert_array_equal(result, expected[rows, columns])
 
 
-def test_within_one_array():
+@pytest.mark.parametrize(("of_source", "of_target"), [(6, 4), (7, 5), (17, 9)])
+def test_arrays_may_hold_fewer_rows_than_their_level(of_source, of_target):
     layer, (weight, bias, source) = Layer("e0.0", 3, 64, 64), example(64, 64, 30, 50)
     region = Region(3, 27, 2, 46)
     expected = made(layer, weight, bias, source, region)
-    TiledConvolution(layer, weight, bias)(region, source, source)
-    np.testing.assert_array_equal(source[3:27, 2:46], expected)
+    held, target = (np.full((rows, 50, 64), np.nan, np.float32) for rows in (of_source, of_target))
+    convolution = TiledConvolution(layer, weight, bias)
+    for top in range(region.top, region.bottom, TILE):
+        seen, there = np.arange(top - 1, top + TILE + 1), np.arange(top, top + TILE)
+        held[seen % of_source] = source[seen]
+        convolution(region._replace(top=top, bottom=top + TILE), held, target)
+        np.testing.assert_array_equal(target[there % of_target, 2:46], expected[there - region.top])

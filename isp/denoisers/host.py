@@ -13,12 +13,13 @@ from isp.cfa import CFA, bayer_layout
 from isp.denoisers.slot import Denoiser, check_declaration
 from isp.errors import DenoiserError
 from isp.noise import NoiseModel
-from isp.threads import over_items
+from isp.threads import over_items, thread_count
 
 Image = NDArray[np.float32]
 
 _TILE = 512  # pixels; a large halo makes larger ones, or most of the work would be done twice
 _HALOS = 16
+_SHARES = 2  # tiles for each thread, at least, so that none waits long for the others
 
 
 class Span(NamedTuple):
@@ -55,7 +56,7 @@ def denoised(
     corner: tuple[int, int] = (0, 0),
     saturation: float | Image = 1.0,
     strength: float = 1.0,
-    tile: int | None = None,
+    tile: int | tuple[int, int] | None = None,
     title: str | None = None,
 ) -> Image:
     """Return an image through a denoiser, tile by tile, in several threads.
@@ -77,8 +78,9 @@ def denoised(
         The level from which on a value comes out as it went in.
     strength : float, default 1
         0..1: 0 is the image, 1 the denoiser's result, linear between.
-    tile : int, optional
-        About the side of a tile in pixels without its halo.
+    tile : int or (int, int), optional
+        About the side of a tile in pixels without its halo, or its height and width. By default what suits the
+        denoiser, smaller where threads would be idle.
     title : str, optional
         The denoiser's name for messages.
 
@@ -93,8 +95,12 @@ def denoised(
         raise DenoiserError(f"{title} works on a {denoiser.domain} image, not on an array of shape {image.shape}")
     step = math.lcm(denoiser.multiple, 2) if denoiser.domain == "mosaic" else denoiser.multiple
     halo = _up_to_multiple(denoiser.halo, step)
-    tile = tile or getattr(denoiser, "tile", None) or max(_TILE, _HALOS * halo)
-    rows, columns = (_spans(size, first, tile, halo, step) for size, first in zip(image.shape[:2], corner, strict=True))
+    wanted = tile or getattr(denoiser, "tile", None) or max(_TILE, _HALOS * halo)
+    lengths = (wanted, wanted) if isinstance(wanted, int) else wanted
+    if tile is None:
+        lengths = _for_threads(lengths, image.shape[:2], max(_TILE, _HALOS // 2 * halo))
+    along = zip(image.shape[:2], corner, lengths, strict=True)
+    rows, columns = (_spans(size, first, length, halo, step) for size, first, length in along)
     levels = np.broadcast_to(np.asarray(saturation, np.float32), image.shape)
     out = np.empty_like(image)
 
@@ -137,6 +143,14 @@ def _spans(size: int, first: int, tile: int, halo: int, step: int) -> list[Span]
         kept = slice(target.start + offset, target.stop + offset)
         spans.append(Span(_mirrored(start - first - halo, start - first + length + halo, size), kept, target))
     return spans
+
+
+def _for_threads(lengths: tuple[int, int], size: tuple[int, ...], least: int) -> tuple[int, int]:
+    """Return the height and width of tiles, cut in two until each thread has some or their longer side is too short."""
+    height, width = (min(length, whole) for length, whole in zip(lengths, size, strict=True))
+    while -(-size[0] // height) * -(-size[1] // width) < _SHARES * thread_count() and max(height, width) >= least:
+        height, width = (-(-height // 2), width) if height >= width else (height, -(-width // 2))
+    return height, width
 
 
 def _up_to_multiple(value: int, step: int) -> int:

@@ -23,7 +23,7 @@ class Denoiser(Protocol):
     """Anything that makes a less noisy array of an array.
 
     An instance may also have ``card``, the text that ``isp denoisers NAME`` prints (else its docstring), and ``tile``,
-    the side in pixels of the tiles that suit it. It is called from several threads at once.
+    the side in pixels of the tiles that suit it, or their height and width. It is called from several threads at once.
     """
 
     @property

@@ -1,8 +1,7 @@
 """The network's layers as loops over rows of pixels, whose channels lie side by side.
 
-A layer may work within one array: a row is put in place once the row below has been made of what was there. So a level
-needs no second array, and what it held when it was left is still there when it is come back to. Each result is summed
-in the same order wherever it lies in a tile.
+A layer makes one array of another of the same level or the next. They may hold fewer rows than their level has: row y
+lies at y modulo so many. Each result is summed in the same order wherever it lies in a tile.
 """
 
 from __future__ import annotations
@@ -42,13 +41,15 @@ class Convolution:
         weight = np.ascontiguousarray(weight.transpose(0, 3, 1, 2, 4))
         bias = np.ascontiguousarray(np.pad(bias.reshape(outputs, places).T, ((0, 0), more[1])))
         self._weights, self._bias = weight.reshape(-1, layer.size, depth, channels), bias.reshape(-1, channels)
-        self._kernel = _layer(self.pixels, vectors, layer.size, inputs, put(layer))
+        self._subtracts = subtracts(layer)
+        self._kernel = _layer((self.pixels, vectors), layer.size, inputs, weight.shape[1], self._subtracts)
 
-    def __call__(self, region: Region, source: Array, target: Array) -> None:
-        """Make a region of the target: (height, width, channels), which may be the source."""
-        blocks, *_, channels = self._weights.shape
-        rows = np.empty((2, blocks, max(region.right, region.left + self.pixels), channels), np.float32)
-        self._kernel(*region, source, self._weights, self._bias, rows, target)
+    def __call__(self, region: Region, source: Array, target: Array, more: Array | None = None) -> None:
+        """Make a region of the target, (height, width, channels), by adding to `more` where the layer adds."""
+        made = target
+        if self._subtracts:
+            made = np.empty((1, max(region.right, region.left + self.pixels), self._weights.shape[3]), np.float32)
+        self._kernel(*region, source, self._weights, self._bias, target if more is None else more, made, target)
 
 
 def whole(channels: int) -> int:
@@ -56,64 +57,47 @@ def whole(channels: int) -> int:
     return -(-channels // LANES) * LANES
 
 
-@kernel
-def _rectified(row, target, y, left, right):  # type: ignore[no-untyped-def]
-    """Replace what is there, by zero where negative."""
-    width = row.shape[2]
-    for part in range(len(row)):
-        for x in range(left, right):
-            values, place = row[part, x], target[y, x, part * width : (part + 1) * width]
-            for c in range(width):
-                place[c] = max(values[c], np.float32(0))
+def subtracts(layer: Layer) -> bool:
+    """Return whether a layer's results are taken from what is there; otherwise they take its place."""
+    return layer.name == "out"
 
 
 @kernel
-def _added(row, target, y, left, right):  # type: ignore[no-untyped-def]
-    """Add to what is there, a quarter of the channels at each of four pixels."""
-    width = row.shape[2]
-    parts = len(row) // 4
-    for part in range(len(row)):
-        down, across, first = part // parts // 2, part // parts % 2, part % parts * width
-        for x in range(left, right):
-            values, place = row[part, x], target[2 * y + down, 2 * x + across, first : first + width]
-            for c in range(width):
-                place[c] += values[c]
-
-
-@kernel
-def _subtracted(row, target, y, left, right):  # type: ignore[no-untyped-def]
-    """Subtract the first channels from what is there."""
+def subtract(made, target, y, left, right):  # type: ignore[no-untyped-def]
+    """Subtract the first channels of what was made of a row from what is there."""
     for x in range(left, right):
-        values, place = row[0, x], target[y, x]
+        values, place = made[y % len(made), x], target[y, x]
         for c in range(len(place)):
             place[c] -= values[c]
 
 
-def put(layer: Layer) -> Kernel:
-    """Return what puts a layer's results in place: ``(row, target, y, left, right)``, by blocks of channels."""
-    return _added if layer.size == 1 else _rectified if layer.relu else _subtracted
-
-
 @combination
-def _layer(pixels: int, vectors: int, size: int, inputs: int, put: Kernel) -> Kernel:
+def _layer(block: tuple[int, int], size: int, inputs: int, blocks: int, subtracts: bool) -> Kernel:
     """Return the kernel of a layer: rows of the target by blocks of sums."""
+    pixels, channels = block[0], block[1] * LANES
     stride, before = 2 if size == 2 else 1, size // 2 if size == 3 else 0
-    sums: Any = Sums(pixels, vectors, size, size * inputs, stride * inputs)
-    channels = vectors * LANES
+    shuffled = size == 1
+    larger = 2 if shuffled else 1  # how many pixels of the target, along a side, are made of one
+    apart = larger * blocks * channels
+    rectified = not (shuffled or subtracts)
+    sums: Any = Sums(block, size, size * inputs, stride * inputs, apart, rectified=rectified, added=shuffled)
 
     @kernel
-    def layer(top, bottom, left, right, source, weights, bias, rows, target):  # type: ignore[no-untyped-def]
-        width, columns = source.shape[1], rows.shape[2]
+    def layer(top, bottom, left, right, source, weights, bias, more, made, target):  # type: ignore[no-untyped-def]
+        line, rows, width = source.shape[1] * inputs, len(made), made.shape[1]
         last = max(right - pixels, left)  # blocks may overlap: what is made twice is the same
         for y in range(top, bottom):
-            for part in range(len(weights)):
-                for start in range(left, right, pixels):
-                    x = min(start, last)
-                    at = ((y * stride - before) * width + x * stride - before) * inputs
-                    to = ((y % 2 * len(weights) + part) * columns + x) * channels
-                    sums(source, at, width * inputs, weights, bias, part, rows, to)
-            if y > top:
-                put(rows[(y - 1) % 2], target, y - 1, left, right)
-        put(rows[(bottom - 1) % 2], target, bottom - 1, left, right)
+            first = (stride * y - before) % len(source)
+            second, third = (first + 1) % len(source) - first, (first + 2) % len(source) - first
+            for start in range(left, right, pixels):
+                x = min(start, last)
+                at = first * line + (stride * x - before) * inputs
+                for number in range(len(weights)):
+                    place, part = number // blocks, number % blocks
+                    pixel = (larger * y + place // 2) % rows * width + larger * x + place % 2
+                    to = (pixel * blocks + part) * channels
+                    sums(source, at, second * line, third * line, weights, bias, number, more, made, to)
+            if subtracts:
+                subtract(made, target, y, left, right)
 
     return layer

@@ -35,7 +35,9 @@ _TEXTURE = 6e-6
 # lost by it, where it is not more is gained.
 _DOUBT = 2e-6
 
-_TILE = 640  # sites a side: a thread needs some 70 MB for its channels
+# Height and width of the tiles that suit an engine, in sites. Ours runs down a tile: what it holds grows with the width
+# alone, some 50 MB for a thread.
+_TILES = {"numba": (2048, 1536), "onnx": (640, 640)}
 
 _TURNS = (0, 2, 1, 3)  # quarters, counter-clockwise
 _CELLS = ((0, 0), (1, 0), (1, 1), (0, 1))  # where the first RGGB of a mosaic begins that is turned so
@@ -45,7 +47,10 @@ class Engine(Protocol):
     """What runs the network."""
 
     def __call__(self, packed: Array, /) -> Array:
-        """Return scaled and stabilised planes, (height, width, 4), without noise; only the inner part matters."""
+        """Return scaled and stabilised planes, (height, width, 4), without noise; only the inner part matters.
+
+        The array may be the one that was given.
+        """
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,7 @@ class Cnn:
         A file of weights, as `isp train-denoiser` writes them; by default those in the package.
     engine : {"numba", "onnx"}, default "numba"
         Our own kernels, or ONNX Runtime, which ``pip install "isp[onnx]"`` brings; equal within 1e-4.
-    turns : {1, 2, 4}, default 2
+    turns : {1, 2, 4}, default 1
         The result is the mean of so many: of the mosaic as it lies, and turned by 180, 90 and 270 degrees. What the
         network gets wrong differs from one to the other, and they cost as much each.
 
@@ -71,7 +76,7 @@ class Cnn:
 
     weights: str | None = None
     engine: str = "numba"
-    turns: int = 2
+    turns: int = 1
 
     def __post_init__(self) -> None:
         require_choice("Cnn", "engine", self.engine, ENGINES)
@@ -93,9 +98,9 @@ class Cnn:
         return 2 * (context(self._trained.network) + (self.turns > 1))
 
     @property
-    def tile(self) -> int:
-        """Sites a side of the tiles that suit it: wide enough for its halo, and of less memory than that asks for."""
-        return _TILE
+    def tile(self) -> tuple[int, int]:
+        """Height and width of the tiles that suit it: its halo is made twice, and channels take memory."""
+        return _TILES[self.engine]
 
     def with_weights(self, path: str, /) -> Cnn:
         """Return one with the weights of a file."""
@@ -126,31 +131,38 @@ class Cnn:
 
     def __call__(self, image: Array, noise: NoiseModel, /) -> Array:
         """Return a tile without its noise; its outermost `halo` sites are context and stay as they are."""
-        result = image.copy()
         share = np.ones(4, np.float32)
         if noise.estimated:
             share *= of_planes(*(trusted(noise.shot[c], noise.read[c]) for c in range(3)))
             noise = without_texture(noise)
         share *= of_planes(*(taken(noise.shot[c], noise.read[c]) for c in range(3)))
         inner = slice(self.halo, -self.halo), slice(self.halo, -self.halo)
-        if share.any() and result[inner].size:
-            shot = of_planes(*noise.shot)
-            read = np.maximum(of_planes(*noise.read), np.float32(_FADE[0]) - np.float32(_GREY) * shot)
-            for number, turn in enumerate(_TURNS[: self.turns]):
-                clean = self._clean(image, turn, shot, read, share)[inner]
-                result[inner] = result[inner] + clean if number else clean
-            result[inner] /= np.float32(self.turns)
+        if not share.any() or not image[inner].size:
+            return image.copy()
+        shot = of_planes(*noise.shot)
+        read = np.maximum(of_planes(*noise.read), np.float32(_FADE[0]) - np.float32(_GREY) * shot)
+        first, *others = _TURNS[: self.turns]
+        total = self._clean(image, first, shot, read, share)[inner]
+        for turn in others:
+            total = total + self._clean(image, turn, shot, read, share)[inner]
+        result = image.copy()
+        np.divide(total, np.float32(self.turns), out=result[inner])
         return result
 
     def _clean(self, image: Array, turn: int, shot: Array, read: Array, share: Array) -> Array:
         """Return a tile that the network saw turned, turned back; its margins are of no use."""
         cell = _CELLS[turn]
-        mosaic = np.ascontiguousarray(np.roll(np.rot90(image, turn), (-cell[0], -cell[1]), (0, 1)))
+        mosaic = np.ascontiguousarray(_rolled(np.rot90(image, turn).copy(), (-cell[0], -cell[1])))
         packed = np.empty((mosaic.shape[0] // 2, mosaic.shape[1] // 2, 4), np.float32)
         pack(mosaic, packed, shot, read, self._trained.scale)
         margin = context(self._trained.network)
         unpack(self._engine(packed), margin, mosaic, shot, read, self._trained.scale, share)
-        return np.rot90(np.roll(mosaic, cell, (0, 1)), -turn)
+        return np.rot90(_rolled(mosaic, cell), -turn)
+
+
+def _rolled(mosaic: Array, by: tuple[int, int]) -> Array:
+    """Return what `numpy.roll` does, no copy where it has nothing to do."""
+    return np.roll(mosaic, by, (0, 1)) if any(by) else mosaic
 
 
 def without_texture(noise: NoiseModel) -> NoiseModel:

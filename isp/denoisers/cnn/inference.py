@@ -1,26 +1,30 @@
-"""The network run on a tile, layer by layer, each only as far as later ones need it."""
+"""The network run down a tile: each layer makes the rows that the one before it allows, as far as later ones need them.
+
+The levels hold as many rows as lie between the first layer and the last, and use them again. So a tile may be as tall
+as an image, and little is made twice.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from isp.denoisers.cnn.convolution import Convolution, Region, whole
-from isp.denoisers.cnn.network import MULTIPLE, Layer, reaches
+from isp.denoisers.cnn.network import MULTIPLE, TILE, Layer, reaches
 from isp.denoisers.cnn.winograd import TiledConvolution
+from isp.recycled import empty
 
 Array = NDArray[np.float32]
+
+_STEP = 2 * MULTIPLE  # rows of the mosaic that the first layer gets at once
 
 
 def context(network: tuple[Layer, ...]) -> int:
     """Return how many packed pixels around a tile its result depends on, rounded up to `MULTIPLE`."""
-    return -(-reaches(network)[0] // MULTIPLE) * MULTIPLE
-
-
-def _made(layer: Layer, weight: Array, bias: Array) -> Convolution | TiledConvolution:
-    return (TiledConvolution if layer.tiled else Convolution)(layer, weight, bias)
+    return _up(reaches(network)[0])
 
 
 class Inference:
@@ -42,30 +46,96 @@ class Inference:
         ]
         self._channels = [whole(layer.outputs) for layer in network if layer.name in ("inp", "d0", "d1")]
         self._narrowest = self.context + MULTIPLE * (1 + max(layer.pixels for _, layer, _ in self._layers))
+        self._rows = self._rows_held()
 
     def __call__(self, packed: Array) -> Array:
-        """Return a scaled and stabilised mosaic of four planes, (height, width, 4), without its noise.
+        """Take the noise from a scaled and stabilised mosaic of four planes, (height, width, 4), and return it.
 
         The outermost `context` pixels on every side stay as they are.
         """
-        height, width = (-(-side // MULTIPLE) * MULTIPLE for side in packed.shape[:2])
-        wide = max(width, self._narrowest)  # blocks of sums may reach beyond a narrow region
-        result = np.zeros((height, wide, packed.shape[2]), np.float32)
-        result[: packed.shape[0], : packed.shape[1]] = packed
-        levels = [
-            np.empty((height >> level, wide >> level, channels), np.float32)
-            for level, channels in enumerate(self._channels)
-        ]
-        source, at = result, 0
+        height, width = map(_up, packed.shape[:2])
+        more = (0, height - packed.shape[0]), (0, max(width, self._narrowest) - packed.shape[1])
+        mosaic = np.pad(packed, (*more, (0, 0))) if any(map(any, more)) else packed
+        descents = list(self._descents(height, width))
+        arrays = list(self._arrays(mosaic, min(self._rows, height)))
+        for available, ended in _steps(height):
+            for descent, (source, target, beside) in zip(descents, arrays, strict=True):
+                part, available = descent.on(available, ended=ended)
+                if part.bottom > part.top:
+                    descent.convolution(part, source, target, beside)
+        inner = tuple(slice(self.context, side - self.context) for side in packed.shape[:2])
+        packed[inner] = mosaic[inner]
+        return packed
+
+    def _descents(self, height: int, width: int) -> Iterator[_Descent]:
+        """Yield the layers at the top of a tile of so many rows and columns."""
+        at = 0
         for layer, convolution, reach in self._layers:
             before, at = at, at + {3: 0, 2: 1, 1: -1}[layer.size]
-            target = result if layer.name == "out" else levels[at]
             where = max(at, before)  # the level whose pixels are counted: the lower one
             margin = (self.context >> where) - (reach if layer.size != 1 else (reach + 1) // 2)
             region = Region(margin, (height >> where) - margin, margin, (width >> where) - margin)
-            convolution(region, source, target)
+            yield _Descent(layer, convolution, region)
+
+    def _arrays(self, mosaic: Array, rows: int) -> Iterator[tuple[Array, Array, Array]]:
+        """Yield of which array each layer is made, which it makes, and to which it is added, if it is."""
+        levels = [
+            [empty((rows >> level, mosaic.shape[1] >> level, channels), np.float32) for _ in range(2)]
+            for level, channels in enumerate(self._channels)
+        ]
+        source, at, left = mosaic, 0, []
+        for layer, _, _ in self._layers:
+            at += {3: 0, 2: 1, 1: -1}[layer.size]
+            if layer.size == 2:
+                left.append(source)
+            beside = left.pop() if layer.size == 1 else source
+            target = mosaic if layer.name == "out" else levels[at][beside is levels[at][0]]
+            yield source, target, beside
             source = target
-        clean = packed.copy()
-        inner = tuple(slice(self.context, side - self.context) for side in packed.shape[:2])
-        clean[inner] = result[inner]
-        return clean
+
+    def _rows_held(self) -> int:
+        """Return from how many rows of the mosaic something is needed at once, the most on the way down a tall tile."""
+        height = 16 * (self.context + _STEP)
+        descents, held = list(self._descents(height, height)), 0
+        for available, ended in _steps(height):
+            held = max(held, available - (descents[-1].made - TILE))  # a row of the lowest level above is needed too
+            for descent in descents:
+                _, available = descent.on(available, ended=ended)
+        return _up(held)
+
+
+@dataclass
+class _Descent:
+    """A layer on its way down a tile."""
+
+    layer: Layer
+    convolution: Convolution | TiledConvolution
+    region: Region  # of the whole tile
+
+    def __post_init__(self) -> None:
+        self.made = self.region.top
+
+    def on(self, available: int, *, ended: bool) -> tuple[Region, int]:
+        """Return what can be made of so many rows of the source, if these are all or not, and how many that are."""
+        waits = not ended  # a row: it takes the place of what the layers above may still need
+        possible = {3: available - 1, 2: available // 2, 1: available - waits}[self.layer.size]
+        bottom = min(possible, self.region.bottom)
+        if self.layer.tiled:
+            bottom -= (bottom - self.region.top) % TILE
+        part = self.region._replace(top=self.made, bottom=max(bottom, self.made))
+        self.made = part.bottom
+        return part, 2 * self.made if self.layer.size == 1 else self.made
+
+
+def _steps(height: int) -> Iterator[tuple[int, bool]]:
+    """Yield how many rows of a tile the first layer has from step to step, and whether these are all."""
+    for available in range(_STEP, height + _STEP, _STEP):
+        yield min(available, height), available >= height
+
+
+def _made(layer: Layer, weight: Array, bias: Array) -> Convolution | TiledConvolution:
+    return (TiledConvolution if layer.tiled else Convolution)(layer, weight, bias)
+
+
+def _up(side: int) -> int:
+    return -(-side // MULTIPLE) * MULTIPLE

@@ -26,55 +26,67 @@ def block(channels: int) -> tuple[int, int]:
 class Sums:
     """A function for kernels that computes a block of sums: of some pixels, ``vectors · LANES`` channels each.
 
-    Called as ``sums(source, at, stride, weights, bias, block, target, to)``, it writes, from element `to` of a target
-    with so many channels per pixel on, for each pixel p and channel c, summed in this order,
+    Called as ``sums(source, at, second, third, weights, bias, block, more, target, to)``, it writes to
+    ``target[to + p · apart + c]``, for each pixel p and channel c, summed in this order,
 
-    ``bias[block, c] + Σ_row Σ_k source[at + row · stride + p · step + k] · weights[block, row, k, c]``.
+    ``bias[block, c] + Σ_row Σ_k source[at + (0, second, third)[row] + p · step + k] · weights[block, row, k, c]``,
+
+    or zero where that is negative, if `rectified`; if `added`, it begins with ``more[to + p · apart + c]`` too.
 
     All arrays are of float32 without gaps: weights (blocks, rows, depth, channels), bias (blocks, channels), source and
     target of any shape. A product is added without being rounded first, where the processor can do that at once.
     """
 
-    def __init__(self, pixels: int, vectors: int, rows: int, depth: int, step: int) -> None:
-        self.pixels, self.vectors, self.rows, self.depth, self.step = pixels, vectors, rows, depth, step
+    def __init__(
+        self, block: tuple[int, int], rows: int, depth: int, step: int, apart: int, *, rectified: bool = False,
+        added: bool = False,
+    ) -> None:  # fmt: skip
+        self.pixels, self.vectors = block
+        self.rows, self.depth, self.step, self.apart = rows, depth, step, apart
+        self.rectified, self.added = rectified, added
 
     @functools.cached_property
     def _numba_type_(self) -> Any:
         return known(self._typed)
 
-    def _typed(self, _context: Any, source, at, stride, weights, bias, block, target, to):  # type: ignore[no-untyped-def]
+    def _typed(self, _context: Any, source, at, second, third, weights, bias, block, more, target, to):  # type: ignore[no-untyped-def]  # fmt: skip
         from numba import types
 
         whole: Any = types.intp
-        if any(array.layout != "C" for array in (source, weights, bias, target)):
+        if any(array.layout != "C" for array in (source, weights, bias, more, target)):
             return None  # there is no such function
-        return types.void(source, whole, whole, weights, bias, whole, target, whole), self._written
+        return types.void(source, whole, whole, whole, weights, bias, whole, more, target, whole), self._written
 
     def _written(self, context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        source, weights, bias, target = (
-            context.make_array(signature.args[n])(context, builder, arguments[n]).data for n in (0, 3, 4, 6)
+        source, weights, bias, more, target = (
+            context.make_array(signature.args[n])(context, builder, arguments[n]).data for n in (0, 4, 5, 7, 8)
         )
-        at, stride, number, to = (arguments[n] for n in (1, 2, 5, 7))
+        at, second, third, number, to = (arguments[n] for n in (1, 2, 3, 6, 9))
         write, channels = _Writer(builder), self.vectors * LANES
         sums = [[write.variable() for _ in range(self.vectors)] for _ in range(self.pixels)]
-        first = write.moved(bias, number, channels)
+        first, more, target = write.moved(bias, number, channels), write.moved(more, to), write.moved(target, to)
         for vector in range(self.vectors):
             start = write.loaded(first, vector * LANES)
-            for of_pixel in sums:
-                builder.store(start, of_pixel[vector])
+            for pixel, of_pixel in enumerate(sums):
+                beginning = start
+                if self.added:
+                    beginning = builder.fadd(start, write.loaded(more, pixel * self.apart + vector * LANES))
+                builder.store(beginning, of_pixel[vector])
         weights = write.moved(weights, number, self.rows * self.depth * channels)
         with write.repeated(self.rows) as row:
-            values = write.moved(source, builder.add(at, builder.mul(row.index, stride)))
+            values = write.moved(source, builder.add(at, write.chosen(row.index, (second, third))))
             of_row = write.moved(weights, row.index, self.depth * channels)
             with write.repeated(self.depth) as k:
                 value, weight = write.moved(values, k.index), write.moved(of_row, k.index, channels)
                 factors = [write.loaded(weight, vector * LANES) for vector in range(self.vectors)]
                 for pixel, of_pixel in enumerate(sums):
                     write.add_products(write.spread(value, pixel * self.step), factors, of_pixel)
-        target = write.moved(target, to)
         for pixel, of_pixel in enumerate(sums):
             for vector, total in enumerate(of_pixel):
-                write.stored(total, target, pixel * channels + vector * LANES)
+                result = builder.load(total)
+                write.stored(
+                    write.rectified(result) if self.rectified else result, target, pixel * self.apart + vector * LANES
+                )
         return context.get_dummy_value()
 
 
@@ -89,6 +101,7 @@ class _Writer:
         self._builder, self._tools = builder, tools
         self._vector, self._whole, self._place = ir.VectorType(ir.FloatType(), LANES), ir.IntType(64), ir.IntType(32)
         self._undefined = ir.Constant(self._vector, ir.Undefined)
+        self._nothing = ir.Constant(self._vector, [0.0] * LANES)
         self._everywhere = ir.Constant(ir.VectorType(self._place, LANES), [0] * LANES)
         self._product = tools.get_or_insert_function(
             builder.module, ir.FunctionType(self._vector, [self._vector] * 3), f"llvm.fmuladd.v{LANES}f32"
@@ -106,13 +119,24 @@ class _Writer:
         """Return an address so many lengths further on."""
         return self._builder.gep(start, [self._builder.mul(count, self._whole(length))])
 
+    def chosen(self, index: Any, values: tuple[Any, ...]) -> Any:
+        """Return 0 for the index 0, and one of the values for the next ones."""
+        result = self._whole(0)
+        for number, value in enumerate(values, 1):
+            result = self._builder.select(self._builder.icmp_signed("==", index, self._whole(number)), value, result)
+        return result
+
     def loaded(self, start: Any, offset: int) -> Any:
         """Return the vector at an address."""
         return self._builder.load(self._as_vector(start, offset), align=4)
 
-    def stored(self, variable: Any, start: Any, offset: int) -> None:
-        """Store a variable at an address."""
-        self._builder.store(self._builder.load(variable), self._as_vector(start, offset), align=4)
+    def stored(self, vector: Any, start: Any, offset: int) -> None:
+        """Store a vector at an address."""
+        self._builder.store(vector, self._as_vector(start, offset), align=4)
+
+    def rectified(self, vector: Any) -> Any:
+        """Return a vector with zeros where it is negative."""
+        return self._builder.select(self._builder.fcmp_ordered("<", vector, self._nothing), self._nothing, vector)
 
     def spread(self, start: Any, offset: int) -> Any:
         """Return a vector of nothing but the value at an address."""

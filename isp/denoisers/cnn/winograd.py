@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from isp.denoisers.cnn.convolution import Region, put, whole
+from isp.denoisers.cnn.convolution import Region, subtract, subtracts, whole
 from isp.denoisers.cnn.network import TILE, Layer
 from isp.denoisers.cnn.registers import LANES, Sums, block
 from isp.jit import Kernel, combination, kernel
@@ -43,15 +43,16 @@ class TiledConvolution:
         self._weights = np.ascontiguousarray(transformed, np.float32).reshape(-1, 1, inputs, self._channels)
         self._nothing = np.zeros((len(self._weights), self._channels), np.float32)
         self._bias = np.pad(bias, more).reshape(blocks, self._channels)
-        self._kernel = _layer(self.pixels, vectors, inputs, blocks, put(layer))
+        self._subtracts = subtracts(layer)
+        self._kernel = _layer((self.pixels, vectors), inputs, blocks, self._subtracts)
 
-    def __call__(self, region: Region, source: Array, target: Array) -> None:
-        """Make a region of the target, whose sides are multiples of `TILE`; the target may be the source."""
-        blocks, channels, inputs, outputs = len(self._bias), self._channels, self._inputs, self._bias.size
+    def __call__(self, region: Region, source: Array, target: Array, _more: Array | None = None) -> None:
+        """Make a region of the target, whose sides are multiples of `TILE`."""
+        channels, inputs, outputs = self._channels, self._inputs, self._bias.size
         sizes = _SIDE * _line(inputs), _AT_A_TIME * _tile(inputs), _PLACES * _place(outputs), TILE * _SIDE * channels
         between = (np.empty(size, np.float32) for size in sizes)
-        rows = np.empty((2, TILE, blocks, region.right, channels), np.float32)
-        self._kernel(*region, source, self._weights, self._nothing, self._bias, *between, rows, target)
+        made = np.empty((TILE, region.right, outputs), np.float32) if self._subtracts else target
+        self._kernel(*region, source, self._weights, self._nothing, self._bias, *between, made, target)
 
 
 # How far apart things lie: lines of pixels around some tiles, the values of two tiles, the products of two places. The
@@ -92,6 +93,16 @@ def _of_products(a, b, c, d, e, f):  # type: ignore[no-untyped-def]
     )
 
 
+@kernel
+def _rectified(value):  # type: ignore[no-untyped-def]
+    return max(value, np.float32(0))
+
+
+@kernel
+def _as_it_is(value):  # type: ignore[no-untyped-def]
+    return value
+
+
 # What lies constants apart, LLVM makes loops over vectors of, so the arrays between are lines of single values.
 
 
@@ -102,9 +113,10 @@ def _spread(inputs: int) -> Kernel:
 
     @kernel
     def spread(source, y, x, count, lines, values):  # type: ignore[no-untyped-def]
-        end = x + TILE * count + 2
-        a, b, c = source[y, x:end].reshape(-1), source[y + 1, x:end].reshape(-1), source[y + 2, x:end].reshape(-1)
-        d, e, f = source[y + 3, x:end].reshape(-1), source[y + 4, x:end].reshape(-1), source[y + 5, x:end].reshape(-1)
+        n, end = len(source), x + TILE * count + 2
+        a, b = source[y % n, x:end].reshape(-1), source[(y + 1) % n, x:end].reshape(-1)
+        c, d = source[(y + 2) % n, x:end].reshape(-1), source[(y + 3) % n, x:end].reshape(-1)
+        e, f = source[(y + 4) % n, x:end].reshape(-1), source[(y + 5) % n, x:end].reshape(-1)
         for k in range(len(a)):
             (
                 lines[k], lines[of_line + k], lines[2 * of_line + k],
@@ -127,13 +139,13 @@ def _spread(inputs: int) -> Kernel:
 
 
 @combination
-def _gather(channels: int, blocks: int) -> Kernel:
+def _gather(channels: int, blocks: int, finish: Kernel) -> Kernel:
     """Return what transforms the products of some tiles: along the columns, then along the rows; and adds the bias."""
-    of_block, of_place = _AT_A_TIME * channels, _place(blocks * channels)
+    of_block, of_pixel, of_place = _AT_A_TIME * channels, blocks * channels, _place(blocks * channels)
     of_line = _SIDE * of_place
 
     @kernel
-    def gather(products, bias, x, count, columns, rows):  # type: ignore[no-untyped-def]
+    def gather(products, bias, y, x, count, columns, target):  # type: ignore[no-untyped-def]
         for part in range(blocks):
             more = bias[part]
             for tile in range(count):
@@ -150,29 +162,30 @@ def _gather(channels: int, blocks: int) -> Kernel:
                         )  # fmt: skip
                 for line in range(TILE):
                     given = columns[line * _SIDE * channels :]
-                    made = rows[line, part, x + TILE * tile : x + TILE * (tile + 1)].reshape(-1)
+                    made = target[(y + line) % len(target), x + TILE * tile :].reshape(-1)[part * channels :]
                     for k in range(channels):
                         first, second, third, fourth = _of_products(
                             given[k], given[channels + k], given[2 * channels + k],
                             given[3 * channels + k], given[4 * channels + k], given[5 * channels + k],
                         )  # fmt: skip
-                        made[k], made[channels + k] = first + more[k], second + more[k]
-                        made[2 * channels + k], made[3 * channels + k] = third + more[k], fourth + more[k]
+                        made[k], made[of_pixel + k] = finish(first + more[k]), finish(second + more[k])
+                        made[2 * of_pixel + k] = finish(third + more[k])
+                        made[3 * of_pixel + k] = finish(fourth + more[k])
 
     return gather
 
 
 @combination
-def _layer(pixels: int, vectors: int, inputs: int, blocks: int, put: Kernel) -> Kernel:
+def _layer(block: tuple[int, int], inputs: int, blocks: int, subtracts: bool) -> Kernel:
     """Return the kernel of a layer: four rows of the target at a time, by so many tiles."""
-    channels = vectors * LANES
+    pixels, channels = block[0], block[1] * LANES
     of_tile, of_block, of_place = _tile(inputs), _AT_A_TIME * channels, _place(blocks * channels)
-    spread, gather = _spread(inputs), _gather(channels, blocks)
-    sums: Any = Sums(pixels, vectors, 1, inputs, of_tile)
+    spread, gather = _spread(inputs), _gather(channels, blocks, _as_it_is if subtracts else _rectified)
+    sums: Any = Sums(block, 1, inputs, of_tile, channels)
 
     @kernel
     def layer(  # type: ignore[no-untyped-def]
-        top, bottom, left, right, source, weights, nothing, bias, lines, values, products, columns, rows, target
+        top, bottom, left, right, source, weights, nothing, bias, lines, values, products, columns, made, target
     ):
         for y in range(top, bottom, TILE):
             for x in range(left, right, TILE * _AT_A_TIME):
@@ -185,12 +198,10 @@ def _layer(pixels: int, vectors: int, inputs: int, blocks: int, put: Kernel) -> 
                             tile = min(start, last)
                             to = place * of_place + part * of_block + tile * channels
                             at, number = tile * of_tile + place * inputs, place * blocks + part
-                            sums(values, at, 0, weights, nothing, number, products, to)
-                gather(products, bias, x, count, columns, rows[y // TILE % 2])
-            if y > top:
+                            sums(values, at, 0, 0, weights, nothing, number, products, products, to)
+                gather(products, bias, y, x, count, columns, made)
+            if subtracts:
                 for line in range(TILE):
-                    put(rows[(y // TILE - 1) % 2, line], target, y - TILE + line, left, right)
-        for line in range(TILE):
-            put(rows[(bottom // TILE - 1) % 2, line], target, bottom - TILE + line, left, right)
+                    subtract(made, target, y + line, left, right)
 
     return layer
