@@ -5,8 +5,9 @@
 The product is NumPy's, in float32, shaped as the widest layer's: 4096 pixels of 3 × 3 × 96 values to 96 channels; and a
 square one, at which libraries are fastest. With two threads, each computes half, in BLAS of one thread. The network's
 multiply-adds are those of the frame in all its turns as its layers are defined: without what tiles compute twice, and
-with those that Winograd's algorithm saves. ONNX Runtime takes part where it is installed. Peak memory is what a run has
-resident beyond what was before it: the result, another frame, included.
+with those that Winograd's algorithm saves. ONNX Runtime takes part where it is installed; so does BM3D (the package bm3d,
+for non-commercial use), on a megapixel of a photograph, where all processors may work, which it cannot be kept from.
+Peak memory is what a run has resident beyond what was before it: the result, another frame, included.
 """
 
 from __future__ import annotations
@@ -25,6 +26,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+import isp
+from benchmarks.bench import SCENE
+from benchmarks.denoise import bm3d, planes
+from benchmarks.photographs import with_noise
 from isp.bench.machine import describe, facts, installed
 from isp.bench.race import Entrant, clocked, race, ratios
 from isp.bench.scene import size_of
@@ -32,9 +37,10 @@ from isp.denoisers.cnn import Cnn, trained
 from isp.denoisers.cnn.network import multiply_adds
 from isp.denoisers.host import denoised
 from isp.noise import NoiseModel
-from isp.threads import VARIABLE, over_items
+from isp.threads import VARIABLE, over_items, processors
 
-NOISE = NoiseModel((1e-3,) * 3, (1e-5,) * 3)
+SHOT, READ = 1e-3, 1e-5
+NOISE = NoiseModel((SHOT,) * 3, (READ,) * 3)
 SHAPES = {"as a layer": (4096, 864, 96), "square": (1024, 1024, 1024)}
 
 
@@ -43,6 +49,8 @@ def main(megapixels: float = 24, turns: int = 3) -> None:
     image = noise(megapixels)
     per_site = Cnn().turns * multiply_adds(trained.load().network)
     work = per_site * image.size
+    photograph = isp.BlackLevel()(isp.read_raw(SCENE))
+    part = with_noise(photograph.replace(data=photograph.data[:1024, :1024]), SHOT, READ, seed=1)
     print(f"{describe(facts())}\n")
     print(f"{image.size / 1e6:.1f} MP, {per_site / 1e3:.2f} thousand multiply-adds per photosite\n")
     print("| what | threads | s | range | CPU s | MP/s | GFLOP/s | to the product as a layer | MB beyond the image |")
@@ -51,15 +59,23 @@ def main(megapixels: float = 24, turns: int = 3) -> None:
         os.environ[VARIABLE] = str(threads)
         calls = {f"product {name}": partial(multiplied, shape, threads, work) for name, shape in SHAPES.items()}
         calls |= {name: partial(denoised, image, Cnn(engine=engine), NOISE) for name, engine in engines().items()}
-        results = race([Entrant(name, clocked(call)) for name, call in calls.items()], turns)
-        for result in results:
-            name, seconds, row = result.entrant.name, result.seconds, result.row()
-            ratio = ratios(seconds, results[0].seconds)["ratio"]
+        if threads == processors() and importlib.util.find_spec("bm3d"):
+            calls["BM3D"] = partial(planes(bm3d), part, NOISE)
+        entrants = [Entrant(name, clocked(call)) for name, call in calls.items()]
+        results = {result.entrant.name: result for result in race(entrants, turns)}
+        other = results.pop("BM3D", None)
+        for name, result in results.items():
+            seconds, row = result.seconds, result.row()
+            ratio = ratios(seconds, results["product as a layer"].seconds)["ratio"]
             beyond = in_fresh_process(peak, megapixels, engines()[name]) if name in engines() else ""
             print(
                 f"| {name} | {threads} | {row['s']:.2f} | {min(seconds):.2f}..{max(seconds):.2f} | {row['cpu']:.2f} "
                 f"| {image.size / 1e6 / row['s']:.1f} | {2 * work / row['s'] / 1e9:.0f} | {ratio:.2f} | {beyond} |"
             )
+        if other:
+            times = ratios(other.seconds, results["isp"].seconds)["ratio"] * image.size / part.data.size
+            per_megapixel = other.row()["s"] / (part.data.size / 1e6)
+            print(f"\nBM3D: {per_megapixel:.1f} s per megapixel, {times:.0f} times what isp takes")
 
 
 def noise(megapixels: float) -> NDArray[np.float32]:

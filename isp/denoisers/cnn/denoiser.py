@@ -142,22 +142,23 @@ class Cnn:
         shot = of_planes(*noise.shot)
         read = np.maximum(of_planes(*noise.read), np.float32(_FADE[0]) - np.float32(_GREY) * shot)
         first, *others = _TURNS[: self.turns]
-        total = self._clean(image, first, shot, read, share)[inner]
-        for turn in others:
-            total = total + self._clean(image, turn, shot, read, share)[inner]
-        result = image.copy()
-        np.divide(total, np.float32(self.turns), out=result[inner])
+        result = self._clean(image, first, shot, read, share)
+        if others:
+            total = sum((self._clean(image, turn, shot, read, share)[inner] for turn in others), result[inner])
+            result = image.copy()
+            np.divide(total, np.float32(self.turns), out=result[inner])
         return result
 
     def _clean(self, image: Array, turn: int, shot: Array, read: Array, share: Array) -> Array:
         """Return a tile that the network saw turned, turned back; its margins are of no use."""
         cell = _CELLS[turn]
-        mosaic = np.ascontiguousarray(_rolled(np.rot90(image, turn).copy(), (-cell[0], -cell[1])))
+        mosaic = np.ascontiguousarray(_rolled(np.rot90(image, turn), (-cell[0], -cell[1])))
         packed = np.empty((mosaic.shape[0] // 2, mosaic.shape[1] // 2, 4), np.float32)
         pack(mosaic, packed, shot, read, self._trained.scale)
-        margin = context(self._trained.network)
-        unpack(self._engine(packed), margin, mosaic, shot, read, self._trained.scale, share)
-        return np.rot90(_rolled(mosaic, cell), -turn)
+        clean, margin, row = self._engine(packed), context(self._trained.network), np.empty_like(packed[0])
+        result = clean.reshape(mosaic.shape)  # two rows of it are one of planes
+        unpack(clean, margin, mosaic, shot, read, self._trained.scale, share, row, result)
+        return np.rot90(_rolled(result, cell), -turn)
 
 
 def _rolled(mosaic: Array, by: tuple[int, int]) -> Array:

@@ -19,7 +19,7 @@ from isp.recycled import empty
 
 Array = NDArray[np.float32]
 
-_STEP = 2 * MULTIPLE  # rows of the mosaic that the first layer gets at once
+_STEP = 4 * MULTIPLE  # rows of the mosaic that the first layer gets at once
 
 
 def context(network: tuple[Layer, ...]) -> int:

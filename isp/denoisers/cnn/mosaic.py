@@ -23,18 +23,23 @@ def pack(mosaic, packed, shot, read, scale):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def unpack(packed, margin, mosaic, shot, read, scale, share):  # type: ignore[no-untyped-def]
+def unpack(packed, margin, mosaic, shot, read, scale, share, row, result):  # type: ignore[no-untyped-def]
     """Bring a mosaic nearer to what planes without noise say, by a share for each plane, except at its margins.
 
-    The network makes means of what lies around, so the inverse is the one for means.
+    The result may lie where the planes do; `row` is for one row of them. The network makes means of what lies around,
+    so the inverse is the one for means.
     """
-    for y in range(margin, len(packed) - margin):
+    for y in range(len(packed)):
+        for x in range(len(row)):
+            for plane in range(4):
+                row[x, plane] = packed[y, x, plane]
         for plane in range(4):
-            row = mosaic[2 * y + plane // 2]
-            for x in range(margin, packed.shape[1] - margin):
-                noisy = row[2 * x + plane % 2]
-                clean = expected(packed[y, x, plane] / scale, shot[plane], read[plane])
-                row[2 * x + plane % 2] = noisy + share[plane] * (clean - noisy)
+            given, made = mosaic[2 * y + plane // 2], result[2 * y + plane // 2]
+            for x in range(len(row)):
+                at = 2 * x + plane % 2
+                clean = expected(row[x, plane] / scale, shot[plane], read[plane])
+                inside = margin <= y < len(packed) - margin and margin <= x < len(row) - margin
+                made[at] = given[at] + (share[plane] * (clean - given[at]) if inside else np.float32(0))
 
 
 def of_planes(red: float, green: float, blue: float) -> np.typing.NDArray[np.float32]:
