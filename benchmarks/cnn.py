@@ -5,9 +5,9 @@
 The product is NumPy's, in float32, shaped as the widest layer's: 4096 pixels of 3 × 3 × 96 values to 96 channels; and a
 square one, at which libraries are fastest. With two threads, each computes half, in BLAS of one thread. The network's
 multiply-adds are those of the frame in all its turns as its layers are defined: without what tiles compute twice, and
-with those that Winograd's algorithm saves. ONNX Runtime takes part where it is installed; so does BM3D (the package bm3d,
-for non-commercial use), on a megapixel of a photograph, where all processors may work, which it cannot be kept from.
-Peak memory is what a run has resident beyond what was before it: the result, another frame, included.
+with those that Winograd's algorithm saves. ONNX Runtime takes part where it is installed; so does BM3D (the package
+bm3d, for non-commercial use), on a megapixel of a photograph, where all processors may work, which it cannot be kept
+from. Peak memory is what a run has resident beyond what was before it: the result, another frame, included.
 """
 
 from __future__ import annotations

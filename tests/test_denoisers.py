@@ -262,6 +262,30 @@ def test_rows_made_together_are_those_of_the_slot_but_for_the_border(denoiser, c
 
 
 @pytest.mark.parametrize(
+    ("size", "threads", "tiles"),
+    [
+        ((1000, 1200), 1, [(1000, 1200)]), ((3000, 1200), 1, [(1500, 1200)] * 2),
+        ((1000, 1200), 2, [(500, 600)] * 4), ((600, 1536), 3, [(300, 384)] * 8), ((500, 200), 8, [(500, 200)]),
+    ],
+)  # fmt: skip
+def test_a_denoiser_has_the_tiles_that_suit_it_and_every_thread_some_of_them(monkeypatch, size, threads, tiles):
+    seen = []
+
+    class Wide(Box):
+        tile = (2048, 1536)
+
+        def __call__(self, image, noise):
+            seen.append(tuple(side - 2 * self.halo for side in image.shape))
+            return super().__call__(image, noise)
+
+    monkeypatch.setenv("ISP_NUM_THREADS", str(threads))
+    denoiser, image = Wide(), noise(3, *size)
+    result = denoisers.denoised(image, denoiser, None)
+    assert seen == tiles
+    np.testing.assert_array_equal(result, denoisers.denoised(image, denoiser, None, tile=4096))
+
+
+@pytest.mark.parametrize(
     ("changes", "says"),
     [
         ({"strength": 1.5}, "strength = 1.5 is not allowed; give 0..1"), ({"strength": -0.1}, "give 0..1"),

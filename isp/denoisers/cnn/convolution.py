@@ -44,12 +44,12 @@ class Convolution:
         self._subtracts = subtracts(layer)
         self._kernel = _layer((self.pixels, vectors), layer.size, inputs, weight.shape[1], self._subtracts)
 
-    def __call__(self, region: Region, source: Array, target: Array, more: Array | None = None) -> None:
-        """Make a region of the target, (height, width, channels), by adding to `more` where the layer adds."""
+    def __call__(self, region: Region, source: Array, target: Array) -> None:
+        """Make a region of the target, (height, width, channels), and up to `pixels` right of it."""
         made = target
         if self._subtracts:
             made = np.empty((1, max(region.right, region.left + self.pixels), self._weights.shape[3]), np.float32)
-        self._kernel(*region, source, self._weights, self._bias, target if more is None else more, made, target)
+        self._kernel(*region, source, self._weights, self._bias, made, target)
 
 
 def whole(channels: int) -> int:
@@ -83,20 +83,20 @@ def _layer(block: tuple[int, int], size: int, inputs: int, blocks: int, subtract
     sums: Any = Sums(block, size, size * inputs, stride * inputs, apart, rectified=rectified, added=shuffled)
 
     @kernel
-    def layer(top, bottom, left, right, source, weights, bias, more, made, target):  # type: ignore[no-untyped-def]
+    def layer(top, bottom, left, right, source, weights, bias, made, target):  # type: ignore[no-untyped-def]
         line, rows, width = source.shape[1] * inputs, len(made), made.shape[1]
-        last = max(right - pixels, left)  # blocks may overlap: what is made twice is the same
+        last = max(right - pixels, left)  # blocks may overlap, unless they add: what is made twice is the same
         for y in range(top, bottom):
             first = (stride * y - before) % len(source)
             second, third = (first + 1) % len(source) - first, (first + 2) % len(source) - first
             for start in range(left, right, pixels):
-                x = min(start, last)
+                x = start if shuffled else min(start, last)
                 at = first * line + (stride * x - before) * inputs
                 for number in range(len(weights)):
                     place, part = number // blocks, number % blocks
                     pixel = (larger * y + place // 2) % rows * width + larger * x + place % 2
                     to = (pixel * blocks + part) * channels
-                    sums(source, at, second * line, third * line, weights, bias, number, more, made, to)
+                    sums(source, at, second * line, third * line, weights, bias, number, made, to)
             if subtracts:
                 subtract(made, target, y, left, right)
 

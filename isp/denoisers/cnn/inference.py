@@ -45,7 +45,9 @@ class Inference:
             for layer, reach in zip(network, reaches(network)[1:], strict=True)
         ]
         self._channels = [whole(layer.outputs) for layer in network if layer.name in ("inp", "d0", "d1")]
-        self._narrowest = self.context + MULTIPLE * (1 + max(layer.pixels for _, layer, _ in self._layers))
+        pixels = max(layer.pixels for _, layer, _ in self._layers)
+        self._beyond = 4 * pixels  # columns that blocks of sums may take right of a tile, on the lowest level a quarter
+        self._narrowest = self.context + MULTIPLE * (1 + pixels)  # columns of a region and of what a block may read
         self._rows = self._rows_held()
 
     def __call__(self, packed: Array) -> Array:
@@ -58,13 +60,14 @@ class Inference:
         mosaic = np.pad(packed, (*more, (0, 0))) if any(map(any, more)) else packed
         descents = list(self._descents(height, width))
         arrays = list(self._arrays(mosaic, min(self._rows, height)))
-        for available, ended in _steps(height):
-            for descent, (source, target, beside) in zip(descents, arrays, strict=True):
-                part, available = descent.on(available, ended=ended)
+        for available in _steps(height):
+            for descent, (source, target) in zip(descents, arrays, strict=True):
+                part, available = descent.on(available)
                 if part.bottom > part.top:
-                    descent.convolution(part, source, target, beside)
-        inner = tuple(slice(self.context, side - self.context) for side in packed.shape[:2])
-        packed[inner] = mosaic[inner]
+                    descent.convolution(part, source, target)
+        if mosaic is not packed:
+            inner = tuple(slice(self.context, side - self.context) for side in packed.shape[:2])
+            packed[inner] = mosaic[inner]
         return packed
 
     def _descents(self, height: int, width: int) -> Iterator[_Descent]:
@@ -77,30 +80,36 @@ class Inference:
             region = Region(margin, (height >> where) - margin, margin, (width >> where) - margin)
             yield _Descent(layer, convolution, region)
 
-    def _arrays(self, mosaic: Array, rows: int) -> Iterator[tuple[Array, Array, Array]]:
-        """Yield of which array each layer is made, which it makes, and to which it is added, if it is."""
+    def _arrays(self, mosaic: Array, rows: int) -> Iterator[tuple[Array, Array]]:
+        """Yield of which array each layer is made, and which it makes; one that adds, what its level was left with."""
+        width = mosaic.shape[1] + self._beyond
         levels = [
-            [empty((rows >> level, mosaic.shape[1] >> level, channels), np.float32) for _ in range(2)]
+            [empty((rows >> level, width >> level, channels), np.float32) for _ in range(2)]
             for level, channels in enumerate(self._channels)
         ]
-        source, at, left = mosaic, 0, []
+        source, at = mosaic, 0
+        left: list[Array] = []
         for layer, _, _ in self._layers:
             at += {3: 0, 2: 1, 1: -1}[layer.size]
+            if layer.name == "out":
+                target = mosaic
+            elif layer.size == 1:
+                target = left.pop()
+            else:
+                target = levels[at][source is levels[at][0]]  # the other one
             if layer.size == 2:
                 left.append(source)
-            beside = left.pop() if layer.size == 1 else source
-            target = mosaic if layer.name == "out" else levels[at][beside is levels[at][0]]
-            yield source, target, beside
+            yield source, target
             source = target
 
     def _rows_held(self) -> int:
         """Return from how many rows of the mosaic something is needed at once, the most on the way down a tall tile."""
         height = 16 * (self.context + _STEP)
         descents, held = list(self._descents(height, height)), 0
-        for available, ended in _steps(height):
+        for available in _steps(height):
             held = max(held, available - (descents[-1].made - TILE))  # a row of the lowest level above is needed too
             for descent in descents:
-                _, available = descent.on(available, ended=ended)
+                _, available = descent.on(available)
         return _up(held)
 
 
@@ -115,10 +124,9 @@ class _Descent:
     def __post_init__(self) -> None:
         self.made = self.region.top
 
-    def on(self, available: int, *, ended: bool) -> tuple[Region, int]:
-        """Return what can be made of so many rows of the source, if these are all or not, and how many that are."""
-        waits = not ended  # a row: it takes the place of what the layers above may still need
-        possible = {3: available - 1, 2: available // 2, 1: available - waits}[self.layer.size]
+    def on(self, available: int) -> tuple[Region, int]:
+        """Return what can be made of so many rows of the source, and as how many of the target's all then count."""
+        possible = {3: available - 1, 2: available // 2, 1: available}[self.layer.size]
         bottom = min(possible, self.region.bottom)
         if self.layer.tiled:
             bottom -= (bottom - self.region.top) % TILE
@@ -127,10 +135,9 @@ class _Descent:
         return part, 2 * self.made if self.layer.size == 1 else self.made
 
 
-def _steps(height: int) -> Iterator[tuple[int, bool]]:
-    """Yield how many rows of a tile the first layer has from step to step, and whether these are all."""
-    for available in range(_STEP, height + _STEP, _STEP):
-        yield min(available, height), available >= height
+def _steps(height: int) -> Iterator[int]:
+    """Yield how many rows of a tile the first layer has from step to step."""
+    return (min(available, height) for available in range(_STEP, height + _STEP, _STEP))
 
 
 def _made(layer: Layer, weight: Array, bias: Array) -> Convolution | TiledConvolution:

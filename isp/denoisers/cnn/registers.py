@@ -26,12 +26,12 @@ def block(channels: int) -> tuple[int, int]:
 class Sums:
     """A function for kernels that computes a block of sums: of some pixels, ``vectors · LANES`` channels each.
 
-    Called as ``sums(source, at, second, third, weights, bias, block, more, target, to)``, it writes to
+    Called as ``sums(source, at, second, third, weights, bias, block, target, to)``, it writes to
     ``target[to + p · apart + c]``, for each pixel p and channel c, summed in this order,
 
     ``bias[block, c] + Σ_row Σ_k source[at + (0, second, third)[row] + p · step + k] · weights[block, row, k, c]``,
 
-    or zero where that is negative, if `rectified`; if `added`, it begins with ``more[to + p · apart + c]`` too.
+    or zero where that is negative, if `rectified`; if `added`, it begins with what is there, too.
 
     All arrays are of float32 without gaps: weights (blocks, rows, depth, channels), bias (blocks, channels), source and
     target of any shape. A product is added without being rounded first, where the processor can do that at once.
@@ -49,28 +49,28 @@ class Sums:
     def _numba_type_(self) -> Any:
         return known(self._typed)
 
-    def _typed(self, _context: Any, source, at, second, third, weights, bias, block, more, target, to):  # type: ignore[no-untyped-def]  # fmt: skip
+    def _typed(self, _context: Any, source, at, second, third, weights, bias, block, target, to):  # type: ignore[no-untyped-def]  # fmt: skip
         from numba import types
 
         whole: Any = types.intp
-        if any(array.layout != "C" for array in (source, weights, bias, more, target)):
+        if any(array.layout != "C" for array in (source, weights, bias, target)):
             return None  # there is no such function
-        return types.void(source, whole, whole, whole, weights, bias, whole, more, target, whole), self._written
+        return types.void(source, whole, whole, whole, weights, bias, whole, target, whole), self._written
 
     def _written(self, context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        source, weights, bias, more, target = (
-            context.make_array(signature.args[n])(context, builder, arguments[n]).data for n in (0, 4, 5, 7, 8)
+        source, weights, bias, target = (
+            context.make_array(signature.args[n])(context, builder, arguments[n]).data for n in (0, 4, 5, 7)
         )
-        at, second, third, number, to = (arguments[n] for n in (1, 2, 3, 6, 9))
+        at, second, third, number, to = (arguments[n] for n in (1, 2, 3, 6, 8))
         write, channels = _Writer(builder), self.vectors * LANES
         sums = [[write.variable() for _ in range(self.vectors)] for _ in range(self.pixels)]
-        first, more, target = write.moved(bias, number, channels), write.moved(more, to), write.moved(target, to)
+        first, target = write.moved(bias, number, channels), write.moved(target, to)
         for vector in range(self.vectors):
             start = write.loaded(first, vector * LANES)
             for pixel, of_pixel in enumerate(sums):
                 beginning = start
                 if self.added:
-                    beginning = builder.fadd(start, write.loaded(more, pixel * self.apart + vector * LANES))
+                    beginning = builder.fadd(start, write.loaded(target, pixel * self.apart + vector * LANES))
                 builder.store(beginning, of_pixel[vector])
         weights = write.moved(weights, number, self.rows * self.depth * channels)
         with write.repeated(self.rows) as row:

@@ -46,7 +46,7 @@ class TiledConvolution:
         self._subtracts = subtracts(layer)
         self._kernel = _layer((self.pixels, vectors), inputs, blocks, self._subtracts)
 
-    def __call__(self, region: Region, source: Array, target: Array, _more: Array | None = None) -> None:
+    def __call__(self, region: Region, source: Array, target: Array) -> None:
         """Make a region of the target, whose sides are multiples of `TILE`."""
         channels, inputs, outputs = self._channels, self._inputs, self._bias.size
         sizes = _SIDE * _line(inputs), _AT_A_TIME * _tile(inputs), _PLACES * _place(outputs), TILE * _SIDE * channels
@@ -198,7 +198,7 @@ def _layer(block: tuple[int, int], inputs: int, blocks: int, subtracts: bool) ->
                             tile = min(start, last)
                             to = place * of_place + part * of_block + tile * channels
                             at, number = tile * of_tile + place * inputs, place * blocks + part
-                            sums(values, at, 0, 0, weights, nothing, number, products, products, to)
+                            sums(values, at, 0, 0, weights, nothing, number, products, to)
                 gather(products, bias, y, x, count, columns, made)
             if subtracts:
                 for line in range(TILE):
