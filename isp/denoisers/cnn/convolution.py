@@ -45,7 +45,7 @@ class Convolution:
         self._kernel = _layer((self.pixels, vectors), layer.size, inputs, weight.shape[1], self._subtracts)
 
     def __call__(self, region: Region, source: Array, target: Array) -> None:
-        """Make a region of the target, (height, width, channels), and up to `pixels` right of it."""
+        """Make a region of the target, (height, width, channels); the last block may reach beyond its right side."""
         made = target
         if self._subtracts:
             made = np.empty((1, max(region.right, region.left + self.pixels), self._weights.shape[3]), np.float32)

@@ -64,8 +64,8 @@ class Cnn:
     engine : {"numba", "onnx"}, default "numba"
         Our own kernels, or ONNX Runtime, which ``pip install "isp[onnx]"`` brings; equal within 1e-4.
     turns : {1, 2, 4}, default 1
-        The result is the mean of so many: of the mosaic as it lies, and turned by 180, 90 and 270 degrees. What the
-        network gets wrong differs from one to the other, and they cost as much each.
+        With more than one, the result is the mean of so many: of the mosaic as it lies, and turned by 180, 90 and 270
+        degrees. What the network gets wrong differs a little from one to the other, and they cost as much each.
 
     Examples
     --------
@@ -150,7 +150,7 @@ class Cnn:
         return result
 
     def _clean(self, image: Array, turn: int, shot: Array, read: Array, share: Array) -> Array:
-        """Return a tile that the network saw turned, turned back; its margins are of no use."""
+        """Return a tile that the network saw turned, turned back; the margins of one that was turned are of no use."""
         cell = _CELLS[turn]
         mosaic = np.ascontiguousarray(_rolled(np.rot90(image, turn), (-cell[0], -cell[1])))
         packed = np.empty((mosaic.shape[0] // 2, mosaic.shape[1] // 2, 4), np.float32)

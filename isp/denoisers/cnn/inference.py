@@ -51,7 +51,7 @@ class Inference:
         self._rows = self._rows_held()
 
     def __call__(self, packed: Array) -> Array:
-        """Take the noise from a scaled and stabilised mosaic of four planes, (height, width, 4), and return it.
+        """Take the noise from scaled and stabilised planes, (height, width, 4), where they lie, and return them.
 
         The outermost `context` pixels on every side stay as they are.
         """
