@@ -265,7 +265,7 @@ def test_rows_made_together_are_those_of_the_slot_but_for_the_border(denoiser, c
     ("size", "threads", "tiles"),
     [
         ((1000, 1200), 1, [(1000, 1200)]), ((3000, 1200), 1, [(1500, 1200)] * 2),
-        ((1000, 1200), 2, [(500, 600)] * 4), ((600, 1536), 3, [(300, 384)] * 8), ((500, 200), 8, [(500, 200)]),
+        ((1000, 1200), 2, [(500, 600)] * 4), ((600, 1500), 3, [(300, 376)] * 8), ((500, 200), 8, [(500, 200)]),
     ],
 )  # fmt: skip
 def test_a_denoiser_has_the_tiles_that_suit_it_and_every_thread_some_of_them(monkeypatch, size, threads, tiles):
@@ -282,6 +282,9 @@ def test_a_denoiser_has_the_tiles_that_suit_it_and_every_thread_some_of_them(mon
     denoiser, image = Wide(), noise(3, *size)
     result = denoisers.denoised(image, denoiser, None)
     assert seen == tiles
+    seen.clear()
+    denoisers.denoised(image, denoiser, None, corner=(1, 1))
+    assert len(seen) == len(tiles)
     np.testing.assert_array_equal(result, denoisers.denoised(image, denoiser, None, tile=4096))
 
 

@@ -98,7 +98,8 @@ def denoised(
     wanted = tile or getattr(denoiser, "tile", None) or max(_TILE, _HALOS * halo)
     lengths = (wanted, wanted) if isinstance(wanted, int) else wanted
     if tile is None:
-        lengths = _for_threads(lengths, image.shape[:2], max(_TILE, _HALOS // 2 * halo))
+        whole = tuple(size + first for size, first in zip(image.shape[:2], corner, strict=True))
+        lengths = _for_threads(lengths, whole, max(_TILE, _HALOS // 2 * halo))
     along = zip(image.shape[:2], corner, lengths, strict=True)
     rows, columns = (_spans(size, first, length, halo, step) for size, first, length in along)
     levels = np.broadcast_to(np.asarray(saturation, np.float32), image.shape)
@@ -147,7 +148,7 @@ def _spans(size: int, first: int, tile: int, halo: int, step: int) -> list[Span]
 
 def _for_threads(lengths: tuple[int, int], size: tuple[int, ...], least: int) -> tuple[int, int]:
     """Return the height and width of tiles, cut in two until each thread has some or their longer side is too short."""
-    height, width = (min(length, whole) for length, whole in zip(lengths, size, strict=True))
+    height, width = map(min, lengths, size)
     enough = _SHARES * thread_count() if thread_count() > 1 else 1
     while -(-size[0] // height) * -(-size[1] // width) < enough and max(height, width) >= least:
         height, width = (-(-height // 2), width) if height >= width else (height, -(-width // 2))
