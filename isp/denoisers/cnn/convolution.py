@@ -88,7 +88,7 @@ def _layer(block: tuple[int, int], size: int, inputs: int, blocks: int, subtract
         last = max(right - pixels, left)  # blocks may overlap, unless they add: what is made twice is the same
         for y in range(top, bottom):
             first = (stride * y - before) % len(source)
-            second, third = (first + 1) % len(source) - first, (first + 2) % len(source) - first
+            below = ((first + 1) % len(source) - first) * line, ((first + 2) % len(source) - first) * line
             for start in range(left, right, pixels):
                 x = start if shuffled else min(start, last)
                 at = first * line + (stride * x - before) * inputs
@@ -96,7 +96,7 @@ def _layer(block: tuple[int, int], size: int, inputs: int, blocks: int, subtract
                     place, part = number // blocks, number % blocks
                     pixel = (larger * y + place // 2) % rows * width + larger * x + place % 2
                     to = (pixel * blocks + part) * channels
-                    sums(source, at, second * line, third * line, weights, bias, number, made, to)
+                    sums(source, at, below, weights, bias, number, made, to)
             if subtracts:
                 subtract(made, target, y, left, right)
 

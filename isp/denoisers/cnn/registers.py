@@ -26,15 +26,16 @@ def block(channels: int) -> tuple[int, int]:
 class Sums:
     """A function for kernels that computes a block of sums: of some pixels, ``vectors · LANES`` channels each.
 
-    Called as ``sums(source, at, second, third, weights, bias, block, target, to)``, it writes to
+    Called as ``sums(source, at, further, weights, bias, block, target, to)``, it writes to
     ``target[to + p · apart + c]``, for each pixel p and channel c, summed in this order,
 
-    ``bias[block, c] + Σ_row Σ_k source[at + (0, second, third)[row] + p · step + k] · weights[block, row, k, c]``,
+    ``bias[block, c] + Σ_row Σ_k source[at + (0, *further)[row] + p · step + k] · weights[block, row, k, c]``,
 
     or zero where that is negative, if `rectified`; if `added`, it begins with what is there, too.
 
     All arrays are of float32 without gaps: weights (blocks, rows, depth, channels), bias (blocks, channels), source and
-    target of any shape. A product is added without being rounded first, where the processor can do that at once.
+    target of any shape; `further` are two whole numbers. A product is added without being rounded first, where the
+    processor can do that at once.
     """
 
     def __init__(
@@ -49,19 +50,20 @@ class Sums:
     def _numba_type_(self) -> Any:
         return known(self._typed)
 
-    def _typed(self, _context: Any, source, at, second, third, weights, bias, block, target, to):  # type: ignore[no-untyped-def]  # fmt: skip
+    def _typed(self, _context: Any, source, at, further, weights, bias, block, target, to):  # type: ignore[no-untyped-def]
         from numba import types
 
-        whole: Any = types.intp
+        numbers: Any = types
+        whole, two = numbers.intp, numbers.UniTuple(numbers.intp, 2)
         if any(array.layout != "C" for array in (source, weights, bias, target)):
             return None  # there is no such function
-        return types.void(source, whole, whole, whole, weights, bias, whole, target, whole), self._written
+        return numbers.void(source, whole, two, weights, bias, whole, target, whole), self._written
 
     def _written(self, context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         source, weights, bias, target = (
-            context.make_array(signature.args[n])(context, builder, arguments[n]).data for n in (0, 4, 5, 7)
+            context.make_array(signature.args[n])(context, builder, arguments[n]).data for n in (0, 3, 4, 6)
         )
-        at, second, third, number, to = (arguments[n] for n in (1, 2, 3, 6, 8))
+        at, further, number, to = (arguments[n] for n in (1, 2, 5, 7))
         write, channels = _Writer(builder), self.vectors * LANES
         sums = [[write.variable() for _ in range(self.vectors)] for _ in range(self.pixels)]
         first, target = write.moved(bias, number, channels), write.moved(target, to)
@@ -74,7 +76,7 @@ class Sums:
                 builder.store(beginning, of_pixel[vector])
         weights = write.moved(weights, number, self.rows * self.depth * channels)
         with write.repeated(self.rows) as row:
-            values = write.moved(source, builder.add(at, write.chosen(row.index, (second, third))))
+            values = write.moved(source, builder.add(at, write.chosen(row.index, further)))
             of_row = write.moved(weights, row.index, self.depth * channels)
             with write.repeated(self.depth) as k:
                 value, weight = write.moved(values, k.index), write.moved(of_row, k.index, channels)
@@ -119,11 +121,12 @@ class _Writer:
         """Return an address so many lengths further on."""
         return self._builder.gep(start, [self._builder.mul(count, self._whole(length))])
 
-    def chosen(self, index: Any, values: tuple[Any, ...]) -> Any:
-        """Return 0 for the index 0, and one of the values for the next ones."""
+    def chosen(self, index: Any, two: Any) -> Any:
+        """Return 0 for the index 0, and one of two values for the next ones."""
         result = self._whole(0)
-        for number, value in enumerate(values, 1):
-            result = self._builder.select(self._builder.icmp_signed("==", index, self._whole(number)), value, result)
+        for number in range(2):
+            value, meant = self._builder.extract_value(two, number), self._whole(number + 1)
+            result = self._builder.select(self._builder.icmp_signed("==", index, meant), value, result)
         return result
 
     def loaded(self, start: Any, offset: int) -> Any:

@@ -198,7 +198,7 @@ def _layer(block: tuple[int, int], inputs: int, blocks: int, subtracts: bool) ->
                             tile = min(start, last)
                             to = place * of_place + part * of_block + tile * channels
                             at, number = tile * of_tile + place * inputs, place * blocks + part
-                            sums(values, at, 0, 0, weights, nothing, number, products, to)
+                            sums(values, at, (0, 0), weights, nothing, number, products, to)
                 gather(products, bias, y, x, count, columns, made)
             if subtracts:
                 for line in range(TILE):
