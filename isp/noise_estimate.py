@@ -3,7 +3,8 @@
 Every colour's sites are a plane of their own, cut into blocks of 4x4 Haar coefficients. Noise is alike in all bands of
 a wavelet, a picture is least of all in the diagonal one: that is measured. The other three bands only tell which blocks
 show nothing but noise. They are independent of the diagonal one where there is noise alone, so choosing the smoothest
-blocks does not make it look less. A line through their variances over their levels is shot and read noise.
+blocks does not make it look less. A line through their variances over their levels is shot and read noise, less what
+goes by how much of white's light a colour sees, which the file's white balance says: grain of film and fine texture.
 
 It holds for white noise: what was smoothed before (lossy coding, noise reduction in the camera, a demosaiced file) has
 less in the diagonal band than elsewhere, and is underestimated.
@@ -47,6 +48,9 @@ _OWN_SHOT, _OWN_READ = 0.1, 0.3  # how much the colours of a sensor differ
 _USUAL_READ = 3.0  # and sensors of the same shot noise in their read noise
 _NEXT_LEVELS, _PILE = 16, 16  # what values at a limit are compared with, and how many they are at least
 _SAMPLE = 1 << 16
+_GREY = 0.18  # the level at which colours are compared
+_UNLIKE = 0.07  # how much their variances may differ by chance, of the mean: the norm of what lies along their shares
+_LEAST_LEFT = 0.01  # of a variance
 _SMALLEST = 1e-12  # variance; a well of 10⁶ electrons with one of read noise
 
 
@@ -112,8 +116,31 @@ def estimate(frame: Frame) -> NoiseModel:
     for colour in set(colours) if len(set(colours)) > 1 else ():
         own = blocks.of(chosen, np.array(colours) == colour)
         lines[colour] = _through(own, common.at(own.level), rounding, common)
-    shot, read = zip(*lines, strict=True)
+    shot, read = zip(*_of_the_sensor(lines, frame.meta.white_balance, rounding), strict=True)
     return NoiseModel(shot, read, estimated=True)
+
+
+def _of_the_sensor(lines: list[Line], white_balance: tuple[float, ...] | None, rounding: float) -> list[Line]:
+    """Take away what grows with the share of white's light that a colour sees: that was there before the sensor.
+
+    At equal levels a sensor's noise is alike in all colours, within some percent. Film grain and fine texture are alike
+    in front of the colour filters: of half the light a colour has half of their variance at the same level.
+    """
+    if white_balance is None:
+        return lines
+    seen = 1 / np.array(white_balance)
+    seen /= seen.max()
+    off = seen - seen.mean()
+    variance = np.array([line.shot * _GREY + line.read for line in lines])
+    spread = max(float(np.linalg.norm(off)), _SMALLEST)
+    slope, chance = float(off @ variance) / spread**2, _UNLIKE * float(variance.mean()) / spread
+    if slope <= chance:
+        return lines
+    slope *= 1 - (chance / slope) ** 2  # nothing where it may be chance, nearly all where it is far from that
+    left = np.maximum(1 - slope * seen / variance, _LEAST_LEFT)
+    return [
+        Line(line.shot * part, max(line.read * part, rounding)) for line, part in zip(lines, left.tolist(), strict=True)
+    ]
 
 
 def _planes(frame: Frame) -> tuple[list[int], list[Values]]:

@@ -71,6 +71,33 @@ def test_colours_of_different_noise():
     assert max(off(model, shots[colour], reads[colour], colour) for colour in range(3)) < 0.05
 
 
+@pytest.mark.parametrize("seen", [(0.5, 1.0, 0.6), (0.9, 1.0, 0.4), (0.6, 1.0, 0.6)])
+@pytest.mark.parametrize(("shot", "read"), LEVELS[:4])
+def test_grain_of_film_is_no_noise(seen, shot, read):
+    """Grain is in front of the colour filters, so that it is known by the colours' shares of white's light.
+
+    But for what the noise of colours may differ by chance: 7 % of their mean, along the shares.
+    """
+    film, grain = patches(800, 1200, low=0.05), 1.2e-4
+    film = film + np.sqrt(grain * film) * np.random.default_rng(3).standard_normal(film.shape)
+    seen = np.array(seen)
+    data = sensed(seen[colours(RGGB, *film.shape)] * film, shot, read)
+    model, plain = (estimate(mosaic(data, white_balance=gains)) for gains in (tuple(1 / seen), None))
+    left, before = (np.array(each.shot) * 0.18 + each.read for each in (model, plain))
+    truth = shot * 0.18 + read
+    chance = 0.07 * before.mean() / np.linalg.norm(seen - seen.mean())
+    assert np.allclose(before, truth + 0.18 * grain * seen, rtol=0.2)  # within 10 % of the standard deviation
+    assert (left > 0.8 * truth).all() and (left < 1.2 * truth + chance * seen).all()
+    assert (left < before - 0.6 * 0.18 * grain * seen).all() or shot > grain
+
+
+@pytest.mark.parametrize(("shot", "read"), LEVELS)
+def test_a_sensors_noise_is_not_taken_for_grain(shot, read):
+    data = sensed(patches(480, 720), shot, read)
+    model = estimate(mosaic(data, white_balance=(2.0, 1.0, 1.6)))
+    assert model == estimate(mosaic(data, white_balance=None))
+
+
 def test_edges_and_texture_are_no_noise():
     """Half of the picture is as rough as can be."""
     light = patches(480, 720)
