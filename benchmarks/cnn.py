@@ -39,8 +39,7 @@ from isp.denoisers.host import denoised
 from isp.noise import NoiseModel
 from isp.threads import VARIABLE, over_items, processors
 
-SHOT, READ = 1e-3, 1e-5
-NOISE = NoiseModel((SHOT,) * 3, (READ,) * 3)
+NOISE = NoiseModel((1e-3,) * 3, (1e-5,) * 3)
 SHAPES = {"as a layer": (4096, 864, 96), "square": (1024, 1024, 1024)}
 
 
@@ -50,7 +49,7 @@ def main(megapixels: float = 24, turns: int = 3) -> None:
     per_site = Cnn().turns * multiply_adds(trained.load().network)
     work = per_site * image.size
     photograph = isp.BlackLevel()(isp.read_raw(SCENE))
-    part = with_noise(photograph.replace(data=photograph.data[:1024, :1024]), SHOT, READ, seed=1)
+    part = with_noise(photograph.replace(data=photograph.data[:1024, :1024]), NOISE.shot[0], NOISE.read[0], seed=1)
     print(f"{describe(facts())}\n")
     print(f"{image.size / 1e6:.1f} MP, {per_site / 1e3:.2f} thousand multiply-adds per photosite\n")
     print("| what | threads | s | range | CPU s | MP/s | GFLOP/s | to the product as a layer | MB beyond the image |")

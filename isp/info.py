@@ -12,10 +12,9 @@ from isp.border import disagreement, tolerance
 from isp.convert import open_frame
 from isp.frame import Frame, Space
 from isp.headerless import Layout
-from isp.noise import noise_of
+from isp.noise import GREY, noise_of
 
 _LETTERS = "RGB"
-_GREY = 0.18
 _PILE, _NEIGHBOURS = 16, 16  # sites at the top value, levels below it
 _ROWS = 64  # counted at a time
 
@@ -75,7 +74,7 @@ def noise(frame: Frame) -> dict[str, Any]:
         "shot": shot,
         "read": read,
         "electrons_at_white": [round(1 / each) if each else None for each in shot],
-        "sigma_at_grey_percent": [100 * (s * _GREY + r) ** 0.5 / _GREY for s, r in zip(shot, read, strict=True)],
+        "sigma_at_grey_percent": [100 * (s * GREY + r) ** 0.5 / GREY for s, r in zip(shot, read, strict=True)],
     }
 
 

@@ -14,6 +14,8 @@ from isp.frame import Frame, Gains
 
 logger = logging.getLogger(__name__)
 
+GREY = 0.18  # mid-grey, the level at which one variance stands for a model
+
 
 @dataclass(frozen=True, slots=True)
 class NoiseModel:
@@ -26,7 +28,7 @@ class NoiseModel:
     read : (float, float, float)
         For R, G, B: the variance at black.
     estimated : bool
-        Whether it was measured in the image itself: finest texture, or film grain, may have been taken for noise.
+        Whether it was measured in the image itself: finest texture may have been taken for noise.
     """
 
     shot: Gains

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from isp.cfa import shifted
 from isp.errors import StageError
 from isp.frame import Frame, Space
-from isp.noise import NoiseModel
+from isp.noise import GREY, NoiseModel
 from isp.stages.black_level import BlackLevel
 
 logger = logging.getLogger(__name__)
@@ -48,7 +48,6 @@ _OWN_SHOT, _OWN_READ = 0.1, 0.3  # how much the colours of a sensor differ
 _USUAL_READ = 3.0  # and sensors of the same shot noise in their read noise
 _NEXT_LEVELS, _PILE = 16, 16  # what values at a limit are compared with, and how many they are at least
 _SAMPLE = 1 << 16
-_GREY = 0.18  # the level at which colours are compared
 _UNLIKE = 0.07  # how much their variances may differ by chance, of the mean: the norm of what lies along their shares
 _LEAST_LEFT = 0.01  # of a variance
 _SMALLEST = 1e-12  # variance; a well of 10⁶ electrons with one of read noise
@@ -73,7 +72,7 @@ class Line(NamedTuple):
     shot: float
     read: float
 
-    def at(self, level: Values) -> NDArray[np.float64]:
+    def at(self, level: Values | float) -> NDArray[np.float64]:
         """Return the variance at levels."""
         return self.shot * np.maximum(level, 0.0) + self.read
 
@@ -82,6 +81,8 @@ def estimate(frame: Frame) -> NoiseModel:
     """Return the noise model of a RAW frame, a mosaic as `BlackLevel` returns it, or a demosaiced file.
 
     The two greens of a Bayer cell share theirs, and where the picture says little of a colour the others speak for it.
+    Of the variance at mid-grey, what grows from colour to colour with the share of white's light that each sees (1 over
+    the file's white balance, if it has one) is film grain or texture, and taken away; noise is alike in all colours.
     Read noise is never less than what rounding to whole DN makes. A picture without a patch to measure gets that alone,
     with a logged warning.
 
@@ -131,7 +132,7 @@ def _of_the_sensor(lines: list[Line], white_balance: tuple[float, ...] | None, r
     seen = 1 / np.array(white_balance)
     seen /= seen.max()
     off = seen - seen.mean()
-    variance = np.array([line.shot * _GREY + line.read for line in lines])
+    variance = np.array([line.at(GREY) for line in lines])
     spread = max(float(np.linalg.norm(off)), _SMALLEST)
     slope, chance = float(off @ variance) / spread**2, _UNLIKE * float(variance.mean()) / spread
     if slope <= chance:

@@ -83,7 +83,7 @@ def test_the_network_is_what_plain_numpy_makes_of_it(network, size):
     inference = Inference(network, arrays)
     packed = planes(1, *(2 * inference.context + MULTIPLE * (1 + n) for n in size))
     expected = packed - naive.unet(packed.transpose(2, 0, 1).astype(float), arrays).transpose(1, 2, 0)
-    context, result = inference.context, inference(packed.copy())
+    context, result = inference.context, inference(packed)
     np.testing.assert_allclose(inner(result, context), inner(expected, context), atol=equal(network))
 
 
@@ -95,7 +95,7 @@ def test_sides_may_have_any_length(network, less):
     packed = planes(4, 2 * inference.context + 8, 2 * inference.context + 20)
     cut = packed[: packed.shape[0] - less[0], : packed.shape[1] - less[1]]
     result, context = inference(cut.copy()), inference.context
-    expected = inference(packed.copy())
+    expected = inference(packed.copy())  # `cut` is part of it
     whole = tuple(slice(context, side - context - side % MULTIPLE) for side in cut.shape[:2])
     np.testing.assert_array_equal(result[whole], expected[whole])
     there = tuple(slice(context, side - context) for side in cut.shape[:2])  # the last tiles see beyond, by rounding
@@ -122,7 +122,7 @@ def test_the_network_is_torchs():
         at = pixel_shuffle(at, 2) + held.pop() if layer.size == 1 else at
     expected = packed - at[0].numpy().transpose(1, 2, 0)
     context = inference.context
-    np.testing.assert_allclose(inner(inference(packed.copy()), context), inner(expected, context), atol=equal(network))
+    np.testing.assert_allclose(inner(inference(packed), context), inner(expected, context), atol=equal(network))
 
 
 @pytest.mark.parametrize("network", NETWORKS)
@@ -134,9 +134,9 @@ def test_a_result_depends_on_the_context_and_on_nothing_beyond(network):
     expected = inner(inference(packed.copy()), context)
     beyond = np.full_like(packed, np.nan)
     inner(beyond, context - reach)[:] = inner(packed, context - reach)
-    np.testing.assert_array_equal(inner(inference(beyond.copy()), context), expected)
+    np.testing.assert_array_equal(inner(inference(beyond), context), expected)
     packed[context - reach : context - reach + TILE] += 1  # whole tiles may look further than their results go
-    assert (inner(inference(packed.copy()), context) != expected).any()
+    assert (inner(inference(packed), context) != expected).any()
 
 
 # --- the denoiser ----------------------------------------------------------------------------------------------------

@@ -149,7 +149,8 @@ def _spans(size: int, first: int, tile: int, halo: int, step: int) -> list[Span]
 def _for_threads(lengths: tuple[int, int], size: tuple[int, ...], least: int) -> tuple[int, int]:
     """Return the height and width of tiles, cut in two until each thread has some or their longer side is too short."""
     height, width = map(min, lengths, size)
-    enough = _SHARES * thread_count() if thread_count() > 1 else 1
+    threads = thread_count()
+    enough = _SHARES * threads if threads > 1 else 1
     while -(-size[0] // height) * -(-size[1] // width) < enough and max(height, width) >= least:
         height, width = (-(-height // 2), width) if height >= width else (height, -(-width // 2))
     return height, width

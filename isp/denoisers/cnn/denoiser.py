@@ -17,7 +17,7 @@ from isp.denoisers.cnn.mosaic import of_planes, pack, unpack
 from isp.denoisers.cnn.network import MULTIPLE
 from isp.denoisers.cnn.trained import Trained, load
 from isp.errors import require, require_choice
-from isp.noise import NoiseModel
+from isp.noise import GREY, NoiseModel
 
 Array = NDArray[np.float32]
 
@@ -26,7 +26,7 @@ ENGINES = ("numba", "onnx")
 # The variance of a mid-grey, below which the image is left as it is, and above which nothing is held back. Between them
 # the network gains little, and on single images could lose. A colour with less is stabilised as if it had that much:
 # its values would grow beyond what the network has seen.
-_GREY, _FADE = 0.18, (4e-7, 9e-6)
+_FADE = 4e-7, 9e-6
 
 # What an estimate takes for noise at mid-grey in usual photographs without any: their finest texture.
 _TEXTURE = 6e-6
@@ -35,8 +35,8 @@ _TEXTURE = 6e-6
 # lost by it, where it is not more is gained.
 _DOUBT = 2e-6
 
-# Height and width of the tiles that suit an engine, in sites. Ours runs down a tile: what it holds grows with the width
-# alone, some 50 MB for a thread.
+# Height and width of the tiles that suit an engine, in sites. Ours runs down a tile: what its channels take grows with
+# the width alone.
 _TILES = {"numba": (2048, 1536), "onnx": (640, 640)}
 
 _TURNS = (0, 2, 1, 3)  # quarters, counter-clockwise
@@ -140,7 +140,7 @@ class Cnn:
         if not share.any() or not image[inner].size:
             return image.copy()
         shot = of_planes(*noise.shot)
-        read = np.maximum(of_planes(*noise.read), np.float32(_FADE[0]) - np.float32(_GREY) * shot)
+        read = np.maximum(of_planes(*noise.read), np.float32(_FADE[0]) - np.float32(GREY) * shot)
         first, *others = _TURNS[: self.turns]
         result = self._clean(image, first, shot, read, share)
         if others:
@@ -169,7 +169,7 @@ def _rolled(mosaic: Array, by: tuple[int, int]) -> Array:
 def without_texture(noise: NoiseModel) -> NoiseModel:
     """Return what is left of an estimate when the finest texture of a usual photograph is taken from it."""
     red, green, blue = (
-        1 - _TEXTURE / max(_GREY * shot + read, _TEXTURE) for shot, read in zip(noise.shot, noise.read, strict=True)
+        1 - _TEXTURE / max(GREY * shot + read, _TEXTURE) for shot, read in zip(noise.shot, noise.read, strict=True)
     )
     shot, read = noise.shot, noise.read
     return NoiseModel(
@@ -179,12 +179,12 @@ def without_texture(noise: NoiseModel) -> NoiseModel:
 
 def trusted(shot: float, read: float) -> float:
     """Return the share of the network's result that is taken where the noise is an estimate."""
-    return 1 - _DOUBT / max(_GREY * shot + read, _DOUBT)
+    return 1 - _DOUBT / max(GREY * shot + read, _DOUBT)
 
 
 def taken(shot: float, read: float) -> float:
     """Return how much of the network's result is taken, smoothly by the logarithm of the noise."""
-    variance = _GREY * shot + read
+    variance = GREY * shot + read
     low, high = map(math.log, _FADE)
     at = (math.log(max(variance, _FADE[0])) - low) / (high - low)
     return 1.0 if at >= 1 else at * at * (3 - 2 * at)

@@ -74,7 +74,7 @@ class Inference:
         """Yield the layers at the top of a tile of so many rows and columns."""
         at = 0
         for layer, convolution, reach in self._layers:
-            before, at = at, at + {3: 0, 2: 1, 1: -1}[layer.size]
+            before, at = at, at + layer.down
             where = max(at, before)  # the level whose pixels are counted: the lower one
             margin = (self.context >> where) - (reach if layer.size != 1 else (reach + 1) // 2)
             region = Region(margin, (height >> where) - margin, margin, (width >> where) - margin)
@@ -90,7 +90,7 @@ class Inference:
         source, at = mosaic, 0
         left: list[Array] = []
         for layer, _, _ in self._layers:
-            at += {3: 0, 2: 1, 1: -1}[layer.size]
+            at += layer.down
             if layer.name == "out":
                 target = mosaic
             elif layer.size == 1:

@@ -46,6 +46,11 @@ class Layer(NamedTuple):
         return self.outputs, self.inputs, self.size, self.size
 
     @property
+    def down(self) -> int:
+        """By how many levels its result lies below what it is made of."""
+        return {3: 0, 2: 1, 1: -1}[self.size]
+
+    @property
     def tiled(self) -> bool:
         """Whether it is made in tiles: on the two highest levels there are whole ones everywhere."""
         return self.size == 3 and self.inputs >= _WIDE and self.name.partition(".")[0] != "m"
